@@ -24,7 +24,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9
-from amrq.native import CHIRPS, LineGrid, kernels
+from amrq.native import CHIRPS, LineChirps, LineGrid, kernels
 
 __all__ = [
     "ORDERS",
@@ -184,6 +184,25 @@ class Chirps:
         self._allowed = (np.abs(self._frequencies) <= limit[:, None]).astype(np.float32)
         self._native_tables = _chirp_tables(self._table, counts, bins)
         self._native_allowed = np.ascontiguousarray(self._allowed[self._first] > 0)
+        self._counts = counts
+        self._native: LineChirps | None = None
+
+    def native(self, every: int, fit: int) -> LineChirps | None:
+        """Return the same for the compiled kernel; None if it is not for it.
+
+        Args:
+            every: steps from one search to the next, where a line moves.
+            fit: symbols of a fit that chirps are handed to.
+        """
+        if self._native is None and self._native_tables is not None:
+            drifts = np.zeros((len(ORDERS), CHIRPS))
+            for row, (first, count) in enumerate(zip(self._first.tolist(), self._counts, strict=True)):
+                drifts[row, : 2 * count + 1] = self._drifts[first : first + 2 * count + 1]
+            numbers = (self._frequencies.astype(np.float64), drifts, ORDERS)
+            self._native = LineChirps(
+                self._native_tables, self._native_allowed, numbers, self._least, (every, fit)
+            )
+        return self._native
 
     def search(self, shaped: NDArray[np.complex64], first: int) -> NDArray[np.float64]:
         """Look for the strongest line of each function's window.

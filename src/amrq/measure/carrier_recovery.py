@@ -82,6 +82,44 @@ class _Step(NamedTuple):
     wander: NDArray[np.float32] | None = None  # cycles by which its symbols are turned besides
 
 
+class _Leaving:
+    """Steps that leave, in order: each list as an attribute of `_Step`."""
+
+    def __init__(self) -> None:
+        self.rate: list[float] = []
+        self.drift: list[float] = []
+        self.order: list[int] = []
+        self.share: list[float] = []
+        self.seen: list[bool] = []
+        self.turning: list[bool] = []
+        self.wander: dict[int, NDArray[np.float32]] = {}  # by number, of those whose line wanders
+
+    def __len__(self) -> int:
+        return len(self.rate)
+
+    def add(self, *steps: _Step) -> None:
+        """Add steps."""
+        for step in steps:
+            if step.wander is not None:
+                self.wander[len(self)] = step.wander
+            self.rate.append(step.rate)
+            self.drift.append(step.drift)
+            self.order.append(step.order)
+            self.share.append(step.share)
+            self.seen.append(step.seen)
+            self.turning.append(step.turning)
+
+    def extend(self, other: _Leaving) -> None:
+        """Add those of another."""
+        self.wander |= {len(self) + number: phase for number, phase in other.wander.items()}
+        self.rate += other.rate
+        self.drift += other.drift
+        self.order += other.order
+        self.share += other.share
+        self.seen += other.seen
+        self.turning += other.turning
+
+
 def _usable(lines: Lines) -> tuple[NDArray[np.bool_], ...]:
     """Return which lines of fits, slow fits and averages may be a carrier's, [6, steps], and which steps show any."""
     fits, slow = lines.fits, lines.slow
@@ -165,7 +203,7 @@ class CarrierRecovery:
         self._wait = np.zeros(0, np.complex64)
         self._held = np.zeros(0, np.complex64)  # whole steps that have not left
         self._held_steps: list[_Step] = []  # how the first of them are turned if no line shows
-        self._steps: list[_Step] = []  # what the last call put out
+        self._steps = _Leaving()  # what the last call put out
         self._turn = 0.0  # cycles by which the next symbol put out is turned
         self._rate = 0.0  # cycles/symbol at the middle of the last step
         self._forget()
@@ -204,12 +242,13 @@ class CarrierRecovery:
 
         NaN where no line had been seen of late, so that it is the former signal's or none.
         """
-        return [step.rate if step.seen else math.nan for step in self._steps]
+        steps = self._steps
+        return [rate if seen else math.nan for rate, seen in zip(steps.rate, steps.seen, strict=True)]
 
     @property
     def orders(self) -> list[int]:
         """Of each step that the last call put out, M of the line that it was turned by: 2, 4, 8, 16; 0: none."""
-        return [step.order for step in self._steps]
+        return self._steps.order.copy()
 
     @property
     def turning(self) -> list[bool]:
@@ -217,7 +256,7 @@ class CarrierRecovery:
 
         pi/2-BPSK shows so by a line at M = 2, pi/4-DQPSK by the middle of its spectrum: see `process`.
         """
-        return [step.turning for step in self._steps]
+        return self._steps.turning.copy()
 
     @property
     def shares(self) -> list[float]:
@@ -225,7 +264,7 @@ class CarrierRecovery:
 
         0 where there was none, or only in the long average. Low values at high Es/N0: it was not followed well.
         """
-        return [step.share for step in self._steps]
+        return self._steps.share.copy()
 
     def expect(self, middles: Sequence[float]) -> None:
         """Take the middle of the signal's spectrum in each of the next steps: see `process`."""
@@ -250,7 +289,7 @@ class CarrierRecovery:
             fresh = np.where(np.abs(fresh) < _LARGEST, fresh, np.complex64(0))
         data = np.concatenate((self._wait, fresh))
         whole = len(data) // STEP * STEP
-        leaving: list[_Step] = []
+        leaving = _Leaving()
         for first in range(0, whole, _BATCH * STEP):
             batch = data[first : min(first + _BATCH * STEP, whole)]
             self._follow(len(batch) // STEP, self._search.look(batch), leaving)
@@ -270,7 +309,9 @@ class CarrierRecovery:
         for _ in range(len(self._held) // STEP - len(steps)):
             self._move_on()
             steps = [*steps, _Step(self._rate, self._drift, 0, 0.0, self._blind < _COAST)]
-        out = self._leave(steps)
+        leaving = _Leaving()
+        leaving.add(*steps)
+        out = self._leave(leaving)
         self._forget()
         return out
 
@@ -283,14 +324,15 @@ class CarrierRecovery:
         before, steps = self.process(symbols), self._steps
         drift, order = self._drift, self._order
         out = np.concatenate((before, self.restart()))
-        self._steps, self._order = [*steps, *self._steps], order
+        steps.extend(self._steps)
+        self._steps, self._order = steps, order
         t = np.arange(len(self._wait))
         rest = self._wait * turned(self._turn + (self._rate + drift * STEP) * t)
         self._turn = (self._turn + self._rate * len(t)) % 1.0
         self._wait = np.zeros(0, np.complex64)
         return np.concatenate((out, rest))
 
-    def _follow(self, steps: int, lines: Lines, leaving: list[_Step]) -> None:
+    def _follow(self, steps: int, lines: Lines, leaving: _Leaving) -> None:
         """Choose and hold, the only part that goes step by step; add the steps that leave to `leaving`."""
         first = self._search.count - steps
         if kernels() is not None:
@@ -315,10 +357,10 @@ class CarrierRecovery:
             if self._holding:
                 self._hold(now, leaving)
             else:
-                leaving.append(now)
+                leaving.add(now)
                 self._holding = self.hold > 0 and self._blind == _COAST
 
-    def _follow_compiled(self, first: int, steps: int, lines: Lines, leaving: list[_Step]) -> None:
+    def _follow_compiled(self, first: int, steps: int, lines: Lines, leaving: _Leaving) -> None:
         """The same as `_follow`, the first step being number `first`."""
         native = kernels()
         assert native is not None
@@ -348,7 +390,22 @@ class CarrierRecovery:
         del self._middles[:used]
         rates, drifts, shares = numbers.tolist()
         orders, recent, turning, wander = which.tolist()
-        for step in range(max(LATE - first, 0), steps):
+        begin = max(LATE - first, 0)
+        if not self._holding and (not self.hold or all(recent[begin:])):
+            wanders = {
+                len(leaving) + step - begin: lines.wanders[row, step].phase
+                for step, row in enumerate(wander)
+                if step >= begin and row >= 0
+            }
+            leaving.wander |= wanders
+            leaving.rate += rates[begin:]
+            leaving.drift += drifts[begin:]
+            leaving.order += orders[begin:]
+            leaving.share += shares[begin:]
+            leaving.seen += map(bool, recent[begin:])
+            leaving.turning += map(bool, turning[begin:])
+            begin = steps
+        for step in range(begin, steps):
             phase = None if wander[step] < 0 else lines.wanders[wander[step], step].phase
             self._drift, self._blind = drifts[step], 0 if recent[step] else _COAST
             one = _Step(
@@ -363,7 +420,7 @@ class CarrierRecovery:
             if self._holding:
                 self._hold(one, leaving)
             else:
-                leaving.append(one)
+                leaving.add(one)
                 self._holding = self.hold > 0 and self._blind == _COAST
         self._rate, self._drift, self._age, self._blind = now.rate, now.drift, now.age, now.blind
         self._doubt = now.doubt if now.doubtful else None
@@ -414,16 +471,16 @@ class CarrierRecovery:
         self._doubt = doubt
         return 0.0, None
 
-    def _hold(self, now: _Step, leaving: list[_Step]) -> None:
+    def _hold(self, now: _Step, leaving: _Leaving) -> None:
         """Hold a step back; if a line has shown for a while, let all leave, or the first if they are too many."""
         self._held_steps.append(now)
         self._lined = self._lined + 1 if self._blind < _COAST else 0
         full = len(self._held_steps) > self.hold
         if self._lined == _CONFIRMED or (self._lined and full):
-            leaving += self._backwards()
+            leaving.add(*self._backwards())
             self._held_steps, self._lined, self._holding = [], 0, False
         elif full:
-            leaving.append(self._held_steps.pop(0))
+            leaving.add(self._held_steps.pop(0))
 
     def _backwards(self) -> list[_Step]:
         """Return the steps held back, turned by what the last of them show."""
@@ -443,30 +500,28 @@ class CarrierRecovery:
             back += STEP
         return out[::-1]
 
-    def _leave(self, steps: list[_Step]) -> NDArray[np.complex64]:
+    def _leave(self, steps: _Leaving) -> NDArray[np.complex64]:
         """Put out so many steps of those held, turned."""
         self._steps = steps
         data, self._held = np.split(self._held, [len(steps) * STEP])
         if not steps:
             return data
-        rate, drift = np.array([step.rate for step in steps]), np.array([step.drift for step in steps])
+        rate, drift = np.array(steps.rate), np.array(steps.drift)
         native = kernels()
         if native is not None:
             turn, self._turn = native.carrier_turns(rate, self._turn)
         else:
             turn = np.empty(len(steps))
-            for number, step in enumerate(
-                steps
-            ):  # one by one: the same to the bit wherever the stream is cut
+            # One by one: the same to the bit wherever the stream is cut.
+            for number, one in enumerate(steps.rate):
                 turn[number] = self._turn
-                self._turn = (self._turn + step.rate * STEP) % 1.0
+                self._turn = (self._turn + one * STEP) % 1.0
         # Cycles since the step's start; in its middle the frequency is `rate`.
         cycles = turn[:, None] + rate[:, None] * _TIME
         if drift.any():
             cycles += drift[:, None] * _BEND
-        for number, step in enumerate(steps):
-            if step.wander is not None:
-                cycles[number] += step.wander
+        for number, phase in steps.wander.items():
+            cycles[number] += phase
         return data * turned(cycles).ravel()
 
     def _nearest(self, found: float, order: int, steady: bool) -> float:

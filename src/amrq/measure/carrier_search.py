@@ -267,11 +267,38 @@ class LineSearch:
 
     def _with_chirps(self, shaped: NDArray[np.complex64], fits: Fits, short_seen: NDArray[np.bool_]) -> Fits:
         """Add fits of lines that drift faster than the short average shows."""
-        steps = fits.quality.shape[1]
         good = (fits.quality > FIT_LINE) & ~fits.broad & (np.abs(fits.drifts) < self._fit.reach)
-        settled, lined = np.asarray(good.any(axis=0)).tolist(), np.asarray(short_seen.any(axis=0)).tolist()
-        rates, drifts = np.zeros(fits.quality.shape), np.zeros(fits.quality.shape)
-        seen = np.zeros(fits.quality.shape, bool)
+        settled, lined = np.asarray(good.any(axis=0)), np.asarray(short_seen.any(axis=0))
+        found = self._searched(shaped, settled, lined)
+        if found is None:
+            return fits
+        (rates, drifts), seen = found
+        chirped = self._fits(shaped, self._fit, rates, drifts, seen)
+        better = chirped.quality.max(axis=0) > fits.quality.max(axis=0)
+        rates, drifts, quality = (
+            np.where(better, one, other) for one, other in zip(chirped[:3], fits[:3], strict=True)
+        )
+        return Fits(rates, drifts, quality, np.where(better, chirped.broad, fits.broad))
+
+    def _searched(
+        self, shaped: NDArray[np.complex64], settled: NDArray[np.bool_], lined: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+        """Search for chirps where no line stands still.
+
+        Args:
+            shaped: the functions, complex64 [6, n].
+            settled: whether a fit shows a line in each step, [steps].
+            lined: whether an average shows one, [steps].
+
+        Returns:
+            rates and drifts, [2, 6, steps], and where there is a line, [6, steps]; None if there is none.
+        """
+        native, chirps = kernels(), self._chirps.native(_CHIRP_STEPS, FIT)
+        if native is not None and chirps is not None:
+            return native.line_searches(shaped, self.count, settled, lined, chirps, self._chirped)
+        steps, shape = len(settled), (len(ORDERS), len(settled))
+        rates, drifts = np.zeros(shape), np.zeros(shape)
+        seen = np.zeros(shape, np.bool_)
         moving = bool(self._chirped[2].any())
         for step in range(steps):
             place = (self.count + step + 1) % (2 * _CHIRP_STEPS)
@@ -287,14 +314,7 @@ class LineSearch:
                 rates[:, step] = self._chirped[0] - back * self._chirped[1]
                 drifts[:, step] = self._chirped[1]
                 seen[:, step] = self._chirped[2] > 0
-        if not seen.any():
-            return fits
-        chirped = self._fits(shaped, self._fit, rates, drifts, seen)
-        better = chirped.quality.max(axis=0) > fits.quality.max(axis=0)
-        rates, drifts, quality = (
-            np.where(better, one, other) for one, other in zip(chirped[:3], fits[:3], strict=True)
-        )
-        return Fits(rates, drifts, quality, np.where(better, chirped.broad, fits.broad))
+        return (np.stack((rates, drifts)), seen) if seen.any() else None
 
     def _wanders(
         self, steps: int, shaped: NDArray[np.complex64], fits: Fits, near: NDArray[np.float64]

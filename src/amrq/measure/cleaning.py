@@ -342,6 +342,10 @@ class _Rails:
     def look(self, block: _Samples) -> None:
         """Count the samples of a block that are at the highest and the lowest value of either rail."""
         self._samples += len(block)
+        native = kernels()
+        if native is not None:
+            native.rails(block, self._tops, self._at, self._beside)
+            return
         for n, values in enumerate((block.real, -block.real, block.imag, -block.imag)):
             top = float(values.max())
             if top > self._tops[n] * (1 + 1e-6):

@@ -12,7 +12,7 @@ from amrq.native.block_kernels import (
 from amrq.native.chunk_kernels import UNKNOWN, BurstLimits, BurstNow, ClockNow, LevelLimits, LevelNow
 from amrq.native.fit_kernels import FitRounds, PointFit
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
-from amrq.native.line_kernels import CHIRPS, LineGrid
+from amrq.native.line_kernels import CHIRPS, LineChirps, LineGrid
 from amrq.native.network_kernels import (
     INSTRUCTIONS,
     CompiledNetwork,
@@ -49,6 +49,7 @@ __all__ = [
     "Kernels",
     "LevelLimits",
     "LevelNow",
+    "LineChirps",
     "LineGrid",
     "NetworkLayer",
     "PlaceModel",

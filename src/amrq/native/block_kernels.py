@@ -79,7 +79,7 @@ class PulseChoice(ctypes.Structure):
         """Return a choice.
 
         Args:
-            models: weights of cells, [cells]; the models' spectra inverted, [levels, pulses, cells]; means, [levels,
+            models: weights of cells, [cells]; the models' spectra inverted, [levels, cells, pulses]; means, [levels,
                 pulses].
             cells: the first one, and their distances from the middle, [cells].
             allowed: pulses among which is chosen, [pulses].
@@ -89,7 +89,7 @@ class PulseChoice(ctypes.Structure):
                 distance from the middle, from which on another signal begins.
         """
         weight, inverse, means = models
-        levels, pulses, count = inverse.shape
+        levels, count, pulses = inverse.shape
         if not (0 < count <= _MOST_CELLS and 0 < pulses <= _MOST_PULSES and levels <= _MOST_LEVELS):
             raise ValueError(f"models for {count} cells, {pulses} pulses and {levels} levels are too many.")
         if not -1 <= now[0] < pulses or not allowed.any():

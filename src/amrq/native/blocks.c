@@ -39,7 +39,7 @@ struct pulse_choice {
     int64_t known; /* whether a pulse may be chosen here: not before one was chosen there */
     int64_t first, cells, pulses, levels, present, rare; /* present: -1 where no signal was seen */
     double sure, better, rise, inner, rare_blocks;
-    const float *weight, *inverse, *means; /* [cells], [levels, pulses, cells], [levels, pulses] */
+    const float *weight, *inverse, *means; /* [cells], [levels, cells, pulses], [levels, pulses] */
     const double* away;                    /* of cells from the middle, symbol rates, [cells] */
     const uint8_t* allowed;                /* [pulses] */
 };

@@ -417,3 +417,75 @@ WIDE void amrq_line_chirps(const float* shaped, int64_t stride, int64_t first, i
                 peaks[FUNCTIONS + row] = k;
     }
 }
+
+/* What chirps are searched with: see amrq.measure.carrier_lines.Chirps and carrier_search. */
+struct chirps {
+    int64_t length, bins, every, fit; /* symbols of a window, bins, steps from search to search, symbols of a fit */
+    double least;                     /* power over the floor, that a line must have */
+    const float *table, *roots;       /* as in amrq_line_chirps */
+    const uint8_t* allowed;
+    const double *frequencies, *drifts; /* of bins; of a function's drifts, [6, 16] */
+    const int64_t* orders;              /* [6] */
+};
+
+/* The lines of the window that begins at `first`: frequencies, drifts and powers over the floor, [3, 6]. */
+static void chirped(const float* shaped, int64_t stride, int64_t first, const struct chirps* with, double* found)
+{
+    int64_t peaks[2 * FUNCTIONS], least = 0;
+    float tops[FUNCTIONS];
+    amrq_line_chirps(shaped, stride, first, with->length, with->table, with->bins, with->roots, with->allowed, peaks, tops);
+    for (int row = 0; row < FUNCTIONS; row++) {
+        const float* from = shaped + 2 * (stride * row + first);
+        float sums[16] = { 0 }, energy = 0;
+        for (int64_t k = 0; k < 2 * with->length; k += 16)
+            for (int lane = 0; lane < 16; lane++)
+                sums[lane] += from[k + lane] * from[k + lane];
+        for (int lane = 0; lane < 16; lane++)
+            energy += sums[lane];
+        const double quality = tops[row] / (energy > 1e-20f ? energy : 1e-20f);
+        const int there = quality >= with->least && (!least || with->orders[row] <= least);
+        least = there && !least ? with->orders[row] : least;
+        found[row] = with->frequencies[peaks[FUNCTIONS + row]];
+        found[FUNCTIONS + row] = with->drifts[16 * row + peaks[row]];
+        found[2 * FUNCTIONS + row] = there ? quality : 0;
+    }
+}
+
+/* Search the windows of steps for chirps, where no line stands still: every so many steps, and twice as often where one
+ * moves.
+ *
+ * shaped: complex [6, stride], of which the last step ends at the end; first: number of the first step; settled, lined:
+ * whether a fit shows a line, and an average does, [steps]; last: what the last search found, [3, 6], changed; rates and
+ * drifts in the middle of a fit, [2, 6, steps], and where there are any, [6, steps]. Returns whether there are any.
+ */
+int64_t amrq_line_searches(const float* shaped, int64_t stride, int64_t steps, int64_t first, const uint8_t* settled,
+                           const uint8_t* lined, const struct chirps* with, double* last, double* found, uint8_t* seen)
+{
+    int64_t any = 0;
+    int moving = 0;
+    for (int row = 0; row < FUNCTIONS; row++)
+        moving |= last[2 * FUNCTIONS + row] > 0;
+    for (int64_t step = 0; step < steps; step++) {
+        const int64_t place = (first + step + 1) % (2 * with->every);
+        if (place % with->every == 0) {
+            if (moving || (!settled[step] && (place == 0 || lined[step])))
+                chirped(shaped, stride, stride - STEP * (steps - 1 - step) - with->length, with, last);
+            else
+                memset(last, 0, sizeof(double) * 3 * FUNCTIONS);
+            moving = 0;
+            for (int row = 0; row < FUNCTIONS; row++)
+                moving |= last[2 * FUNCTIONS + row] > 0;
+        }
+        if (!moving)
+            continue;
+        const double back = (double)with->fit / 2 - (double)with->length / 2 - (double)(place % with->every * STEP);
+        for (int row = 0; row < FUNCTIONS; row++) {
+            const int64_t at = steps * row + step;
+            found[at] = last[row] - back * last[FUNCTIONS + row];
+            found[FUNCTIONS * steps + at] = last[FUNCTIONS + row];
+            seen[at] = last[2 * FUNCTIONS + row] > 0;
+            any |= seen[at];
+        }
+    }
+    return any;
+}

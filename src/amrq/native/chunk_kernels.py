@@ -90,6 +90,7 @@ class ChunkKernels:
                 [pointer, number, number, number, pointer, pointer, number, pointer, pointer],
             ),
             "largest_size": (ctypes.c_int32, [pointer, number]),
+            "rails": (None, [pointer, number, pointer, pointer, pointer]),
         }
         for name, (result, arguments) in declared.items():
             function = getattr(library, f"amrq_{name}")
@@ -102,6 +103,7 @@ class ChunkKernels:
     _correlations: Any
     _burst_frames: Any
     _largest_size: Any
+    _rails: Any
 
     def symbol_places(self, phases: list[float], rates: list[float], hop: int, now: ClockNow) -> _Float:
         """Return the channel samples at which symbols come in blocks of `hop` samples, since the stream began.
@@ -237,3 +239,18 @@ class ChunkKernels:
         held = np.ascontiguousarray(samples, np.complex64)
         size = self._largest_size(held.ctypes.data, 2 * held.size)
         return float(np.array(size, np.int32).view(np.float32))
+
+    def rails(self, samples: _Complex, tops: _Float, at: _Float, beside: _Float) -> None:
+        """Count the samples at the ends of the range: of the highest and the lowest value of either part.
+
+        Args:
+            samples: finite ones, [n], at least one.
+            tops: largest sizes so far, of real parts, their negatives, imaginary parts and their negatives, [4], changed.
+            at: samples so far at these, [4], changed.
+            beside: samples so far at the next value below in the samples of a call, [4], changed.
+        """
+        held = np.ascontiguousarray(samples, np.complex64)
+        kinds = (one.shape == (4,) and one.dtype == np.float64 for one in (tops, at, beside))
+        if held.ndim != 1 or not len(held) or not all(kinds):
+            raise ValueError("samples and three arrays of four numbers are needed.")
+        self._rails(held.ctypes.data, len(held), *(one.ctypes.data for one in (tops, at, beside)))

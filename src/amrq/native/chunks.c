@@ -267,3 +267,55 @@ WIDE int32_t amrq_largest_size(const int32_t* parts, int64_t count)
         all = most[lane] > all ? most[lane] : all;
     return all;
 }
+
+/* Samples at the ends of the range, complex [count]: of the highest and the lowest value of either part.
+ *
+ * tops: the largest so far, [4], changed; at, beside: how many samples are at that value, and at the next one below it in
+ * these samples, [4] each, changed.
+ */
+WIDE void amrq_rails(const float* samples, int64_t count, double* tops, double* at, double* beside)
+{
+    for (int rail = 0; rail < 4; rail++) {
+        const float* from = samples + rail / 2;
+        const float sign = rail % 2 ? -1 : 1;
+        float most[16], top, next = 0;
+        for (int lane = 0; lane < 16; lane++)
+            most[lane] = sign * from[0];
+        int64_t k = 0, many = 0, lower = 0;
+        for (; k + 16 <= count; k += 16)
+            for (int lane = 0; lane < 16; lane++) {
+                const float value = sign * from[2 * (k + lane)];
+                most[lane] = value > most[lane] ? value : most[lane];
+            }
+        top = most[0];
+        for (int lane = 1; lane < 16; lane++)
+            top = most[lane] > top ? most[lane] : top;
+        for (; k < count; k++)
+            top = sign * from[2 * k] > top ? sign * from[2 * k] : top;
+        if (top > tops[rail] * (1 + 1e-6)) {
+            tops[rail] = top;
+            at[rail] = beside[rail] = 0;
+        }
+        const float edge = (float)(tops[rail] * (1 - 1e-6));
+        for (int lane = 0; lane < 16; lane++)
+            most[lane] = 0;
+        for (k = 0; k + 16 <= count; k += 16)
+            for (int lane = 0; lane < 16; lane++) {
+                const float value = sign * from[2 * (k + lane)], low = value < edge ? value : 0;
+                most[lane] = low > most[lane] ? low : most[lane];
+            }
+        for (int lane = 0; lane < 16; lane++)
+            next = most[lane] > next ? most[lane] : next;
+        for (; k < count; k++)
+            if (sign * from[2 * k] < edge && sign * from[2 * k] > next)
+                next = sign * from[2 * k];
+        const float least = (float)((double)next * (1 - 1e-6));
+        for (k = 0; k < count; k++) {
+            const float value = sign * from[2 * k];
+            many += value >= edge;
+            lower += value >= least && value < edge && value > 0;
+        }
+        at[rail] += (double)many;
+        beside[rail] += (double)lower;
+    }
+}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHIRPS", "LineGrid", "LineKernels"]
+__all__ = ["CHIRPS", "LineChirps", "LineGrid", "LineKernels"]
 
 CHIRPS = 16
 """Drifts of `LineKernels.line_chirps` for each function."""
@@ -83,6 +83,53 @@ class LineGrid:
         return LineGrid, self._given
 
 
+class _Chirps(ctypes.Structure):
+    """`struct chirps` of carrier.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("length", "bins", "every", "fit")),
+        ("least", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("table", "roots", "allowed", "frequencies", "drifts", "orders")),
+    ]
+
+
+class LineChirps:
+    """What chirps are searched with.
+
+    Args:
+        table: by what windows are dechirped, float32 [6, 2, length, 16], real and imaginary parts for each drift.
+        allowed: [6, bins], where a line is looked for; bins a power of two up to 256, at least length.
+        numbers: frequencies of bins, cycles/symbol, [bins]; drifts, cycles/symbol^2, [6, 16]; M of functions, int64 [6].
+        least: power over the floor that a line must have.
+        steps: from one search to the next, where a line moves; and symbols of a fit that chirps are handed to.
+    """
+
+    def __init__(
+        self,
+        table: _Float,
+        allowed: _Flags,
+        numbers: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]],
+        least: float,
+        steps: tuple[int, int],
+    ) -> None:
+        length, bins = table.shape[2], allowed.shape[1]
+        _check(table, np.float32, (_FUNCTIONS, 2, length, CHIRPS))
+        _check(allowed, np.bool_, (_FUNCTIONS, bins))
+        kinds = ((np.float64, (bins,)), (np.float64, (_FUNCTIONS, CHIRPS)), (np.int64, (_FUNCTIONS,)))
+        for array, (kind, shape) in zip(numbers, kinds, strict=True):
+            _check(array, kind, shape)
+        if bins & (bins - 1) or not length <= bins <= _LONGEST_CHIRP or length % 8 or steps[0] < 1:
+            raise ValueError(f"windows of {length} symbols cannot be transformed to {bins} bins.")
+        self.length = length
+        self._given = (table, allowed, numbers, least, steps)
+        held = (table, _roots(bins), allowed, *numbers)
+        self.pointer = ctypes.pointer(_Chirps(length, bins, *steps, least, *(one.ctypes.data for one in held)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is made again: a pointer means nothing elsewhere."""
+        return LineChirps, self._given
+
+
 class Averages(NamedTuple):
     """The strongest lines of a short and of a long average of spectra, each array [2, 6, steps] unless said."""
 
@@ -115,6 +162,9 @@ class LineKernels:
             function = getattr(library, f"amrq_{name}")
             function.argtypes, function.restype = arguments, None
             setattr(self, f"_{name}", function)
+        self._line_searches = library.amrq_line_searches
+        self._line_searches.argtypes = [pointer, number, number, number, *[pointer] * 6]
+        self._line_searches.restype = number
 
     _turned: Any
     _line_functions: Any
@@ -122,6 +172,7 @@ class LineKernels:
     _line_averages: Any
     _line_fits: Any
     _line_chirps: Any
+    _line_searches: Any
 
     def turned(self, cycles: NDArray[np.float64]) -> _Complex:
         """Return exp(-2j pi cycles), complex64 of the same shape; for finite cycles."""
@@ -298,6 +349,43 @@ class LineKernels:
             tops.ctypes.data,
         )
         return peaks[0], peaks[1], tops
+
+    def line_searches(
+        self,
+        shaped: _Complex,
+        first: int,
+        settled: _Flags,
+        lined: _Flags,
+        chirps: LineChirps,
+        last: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], _Flags] | None:
+        """Search the windows that end with steps for chirps, where no line stands still.
+
+        Args:
+            shaped: complex64 [6, n], at the end of which the last step ends.
+            first: number of the first step.
+            settled: whether a fit shows a line in each, [steps].
+            lined: whether an average shows one, [steps].
+            chirps: what is searched for.
+            last: what the last search found: frequencies, drifts and powers, [3, 6]; changed.
+
+        Returns:
+            rates and drifts of lines in the middle of a fit's window, [2, 6, steps], and where there is one, [6, steps];
+            None where there is none in any step.
+        """
+        stride, steps = _rows(shaped), len(settled)
+        _check(settled, np.bool_, (steps,))
+        _check(lined, np.bool_, (steps,))
+        _check(last, np.float64, (3, _FUNCTIONS))
+        if steps and stride < chirps.length + (steps - 1) * _STEP:
+            raise ValueError(f"{steps} windows of {chirps.length} symbols need more than {stride}.")
+        found = np.zeros((2, _FUNCTIONS, steps))
+        seen = np.zeros((_FUNCTIONS, steps), np.bool_)
+        any_seen = self._line_searches(
+            *(shaped.ctypes.data, stride, steps, first, settled.ctypes.data, lined.ctypes.data),
+            *(chirps.pointer, last.ctypes.data, found.ctypes.data, seen.ctypes.data),
+        )
+        return (found, seen) if any_seen else None
 
 
 @functools.lru_cache(maxsize=8)

@@ -10,6 +10,7 @@
 #include "wide.h"
 
 #define MOST_BINS 4096
+#define WIDTH 64 /* pulses that are compared side by side */
 
 /* Power of blocks' spectra under a Hann window, lowest frequency first, and its means over cells.
  *
@@ -86,30 +87,38 @@ WIDE void amrq_pulse_places(const float* powers, int64_t blocks, int64_t bins, i
 
 /* The log likelihood of each pulse by a spectrum's cells, at its likeliest noise level, and which level that is.
  *
- * power: weighed, over the cells that count, [cells]; inverse: of the models' spectra, [levels, pulses, cells]; means:
+ * power: weighed, over the cells that count, [cells]; inverse: of the models' spectra, [levels, cells, pulses]; means:
  * geometric ones of these spectra, [levels, pulses]; counted: cells that count; best, level: [pulses].
  */
 WIDE void amrq_pulse_likelihoods(const float* power, int64_t cells, const float* inverse, const float* means,
                                  int64_t levels, int64_t pulses, float counted, float* best, int64_t* level)
 {
-    for (int64_t n = 0; n < levels; n++)
-        for (int64_t pulse = 0; pulse < pulses; pulse++) {
-            const float* model = inverse + cells * (pulses * n + pulse);
-            float sums[16] = { 0 }, scale = 0;
-            int64_t k = 0;
-            for (; k + 16 <= cells; k += 16)
-                for (int lane = 0; lane < 16; lane++)
-                    sums[lane] += model[k + lane] * power[k + lane];
-            for (; k < cells; k++)
-                scale += model[k] * power[k];
-            for (int lane = 0; lane < 16; lane++)
-                scale += sums[lane];
-            scale *= means[pulses * n + pulse];
-            if (!n || scale < best[pulse]) {
-                best[pulse] = scale;
-                level[pulse] = n;
+    for (int64_t first = 0; first < pulses; first += WIDTH) {
+        const int64_t held = pulses - first < WIDTH ? pulses - first : WIDTH;
+        float least[WIDTH];
+        int32_t which[WIDTH] = { 0 };
+        for (int64_t n = 0; n < levels; n++) {
+            float scale[WIDTH] = { 0 };
+            const float* model = inverse + cells * pulses * n + first;
+            const float* mean = means + pulses * n + first;
+            if (held == WIDTH)
+                for (int64_t k = 0; k < cells; k++, model += pulses)
+                    for (int pulse = 0; pulse < WIDTH; pulse++)
+                        scale[pulse] += model[pulse] * power[k];
+            else
+                for (int64_t k = 0; k < cells; k++, model += pulses)
+                    for (int pulse = 0; pulse < held; pulse++)
+                        scale[pulse] += model[pulse] * power[k];
+            for (int pulse = 0; pulse < held; pulse++) {
+                scale[pulse] *= mean[pulse];
+                const int less = !n || scale[pulse] < least[pulse];
+                least[pulse] = less ? scale[pulse] : least[pulse];
+                which[pulse] = less ? (int32_t)n : which[pulse];
             }
         }
-    for (int64_t pulse = 0; pulse < pulses; pulse++)
-        best[pulse] = -counted * logf(best[pulse] / counted);
+        for (int pulse = 0; pulse < held; pulse++) {
+            best[first + pulse] = -counted * logf(least[pulse] / counted);
+            level[first + pulse] = which[pulse];
+        }
+    }
 }

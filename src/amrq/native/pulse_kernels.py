@@ -58,14 +58,14 @@ class PulseKernels:
 
         Args:
             power: of cells, weighed, [cells].
-            inverse: of the models' spectra, [levels, pulses, cells].
+            inverse: of the models' spectra, [levels, cells, pulses].
             means: geometric ones of these spectra over the cells that count, [levels, pulses].
             counted: cells that count.
         """
         power, means = np.ascontiguousarray(power, np.float32), np.ascontiguousarray(means, np.float32)
         if inverse.ndim != 3 or inverse.dtype != np.float32 or not inverse.flags.c_contiguous:
             raise ValueError("models of float32 without gaps are needed.")
-        levels, pulses, cells = inverse.shape
+        levels, cells, pulses = inverse.shape
         if power.shape != (cells,) or means.shape != (levels, pulses):
             raise ValueError(f"{cells} cells and means for {levels} levels of {pulses} pulses are needed.")
         best, level = np.empty(pulses, np.float32), np.empty(pulses, np.int64)

@@ -175,7 +175,7 @@ class Channel:
         eighths = (self._bin + shift) * (6 * number - 1) % 8
         turn = np.exp(-2j * np.pi * np.arange(8) / 8) * ((self.scale or 1.0) / self.ratio)
         places = (self._places + shift) % self.length if shift else self._places
-        found = band[:, places]
+        found = np.take(band, places, axis=1)  # in order, where an index would leave the blocks side by side
         found *= turn[eighths].astype(np.complex64)[:, None]
         if not self._all_there:
             found[:, ~self._there] = 0

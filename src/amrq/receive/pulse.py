@@ -473,7 +473,7 @@ class PulseFinder:
         if native is not None:
             found, levels = native.pulse_likelihoods(power, self._inverse, means, counted)
             return found.astype(np.float64), levels
-        likelihood = -counted * np.log(self._inverse @ power / counted) - logs
+        likelihood = -counted * np.log(power @ self._inverse / counted) - logs
         return likelihood.max(axis=0).astype(np.float64), likelihood.argmax(axis=0)
 
     def _is_whole(

@@ -140,8 +140,8 @@ def models(
         side: cells on either side of the middle one.
 
     Returns:
-        the pulses; the inverse and the logarithm of the spectrum of each in noise, float32 [levels, pulses, cells]; and
-        which are raised cosines, bool [pulses].
+        the pulses; the inverse of the spectrum of each in noise, float32 [levels, cells, pulses], and its logarithm,
+        float32 [levels, pulses, cells]; and which are raised cosines, bool [pulses].
     """
     shapes = [(one, False) for one in (_ROLLOFFS if rolloff is None else (rolloff,))]
     shapes += [(one, True) for one in (_WHOLE_ROLLOFFS if rolloff is None else ())]
@@ -151,5 +151,6 @@ def models(
     density = np.stack([pulse.spectrum(frequency) for pulse in pulses])
     levels = 10 ** (-np.array(LEVELS_DB) / 10)
     model = (density[None] + levels[:, None, None]).astype(np.float32)
-    inverse, log = (np.asarray(one, np.float32) for one in (1 / model, np.log(model)))
+    inverse = np.ascontiguousarray(np.swapaxes(1 / model, 1, 2), np.float32)
+    log = np.asarray(np.log(model), np.float32)
     return pulses, inverse, log, np.array([pulse.whole for pulse in pulses])

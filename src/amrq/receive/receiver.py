@@ -308,8 +308,13 @@ class Receiver:
         keep = slice(BINS // 8, BINS // 8 + HOP)
         matched = {one: self._pulses.response(one) for one in set(pulses)}
         edges = {one: self._pulses.edges(one) for one in matched}
-        filters = [spectra * one for one in (self._whole, _of_each(matched, pulses), _of_each(edges, pulses))]
-        whole, samples, edge = scipy.fft.ifft(np.stack(filters), axis=2, overwrite_x=True)
+        filtered = np.empty((3, *spectra.shape), np.complex64)
+        responses = (self._whole[None], _of_each(matched, pulses), _of_each(edges, pulses))
+        for one, response in zip(filtered, responses, strict=True):
+            # Real and imaginary parts by the same numbers: as a product of complex ones it takes twice as long.
+            parts = np.repeat(response, 2, axis=1)
+            np.multiply(spectra.view(np.float32), parts, out=one.view(np.float32))
+        whole, samples, edge = scipy.fft.ifft(filtered, axis=2, overwrite_x=True)
         power = _span_powers(whole)
         self._power = np.concatenate((self._power, power))
         number = self._filtered - len(spectra)
