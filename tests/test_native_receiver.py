@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.classes import linear_class
-from amrq.measure import CarrierRecovery, carrier_lines, carrier_recovery, carrier_search
+from amrq.measure import CarrierRecovery, carrier_lines, carrier_recovery, carrier_search, cleaning
 from amrq.native import (
     CarrierLimits,
     CarrierLines,
@@ -122,6 +122,7 @@ def test_a_receiver_makes_the_same_of_samples(
         carrier_recovery,
         carrier_lines,
         carrier_search,
+        cleaning,
         bursts,
         equaliser,
         pulse,
@@ -137,6 +138,36 @@ def test_a_receiver_makes_the_same_of_samples(
     assert np.allclose(compiled.snr_db, plain.snr_db, atol=0.1, equal_nan=True)
     # Of phases of single precision over some thousand symbols, and of filters found from them.
     assert np.median(np.abs(compiled.symbols - plain.symbols)) < 0.02
+
+
+@pytest.mark.parametrize("count", [7, 100, 5000])
+@pytest.mark.parametrize("clip", [9.0, 1.0, 0.01])
+def test_rails_are_counted_alike(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, count: int, clip: float
+) -> None:
+    counted, plain = cleaning._Rails(), cleaning._Rails()
+    random = rng("rails", count, clip)
+    for loudness in (1.0, 3.0, 2.0):
+        parts = np.clip(loudness * random.standard_normal((count, 2)), -clip, clip).astype(np.float32)
+        samples = parts.view(np.complex64)[:, 0]
+        counted.look(samples)
+        with monkeypatch.context() as context:
+            context.setattr(cleaning, "kernels", lambda: None)
+            plain.look(samples)
+            assert cleaning.all_usable(samples)
+        assert cleaning.all_usable(samples)
+        for name in ("_tops", "_at", "_beside"):
+            assert np.array_equal(getattr(counted, name), getattr(plain, name))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e12, -1e12])
+def test_samples_that_cannot_be_used_are_seen(native: Kernels, value: float) -> None:
+    samples = np.ones(37, np.complex64)
+    for place in (0, 20, 36):
+        samples[place] = complex(1, value)
+        assert not cleaning.all_usable(samples)
+        samples[place] = 1
+    assert cleaning.all_usable(samples)
 
 
 def test_wrong_shapes_are_refused(native: Kernels) -> None:

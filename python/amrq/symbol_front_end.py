@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The symbol front end: from a radio's samples to one sample a symbol, for a signal of unknown modulation."""
 
+import functools
 import math
 import threading
 from dataclasses import replace
@@ -329,7 +330,7 @@ class _symbols(gr.basic_block):
         written = self.nitems_written(0)
         while self._marks and self._marks[0][0] < written + count:
             place, key, value = self._marks.pop(0)
-            self.add_item_tag(0, place, pmt.intern(key), value)
+            self.add_item_tag(0, place, _interned(key), value)
         spent = self._fed if self._finished and not len(self._ready) else max(0, self._fed - 1)
         self._fed -= spent
         self.consume(0, spent)
@@ -371,13 +372,23 @@ class _symbols(gr.basic_block):
             return
         self._ready = np.concatenate((self._ready, received.symbols))
         places = (received.positions + self._origin).tolist()
-        values = (received.borders, received.finite, received.carrier_offset, received.snr_db)
-        for number, described in enumerate(zip(*(value.tolist() for value in values), strict=True)):
+        columns = (received.borders, received.finite, received.carrier_offset, received.snr_db)
+        values = zip(*(column.tolist() for column in columns), strict=True)
+        for number, (border, finite, carrier, snr_db) in enumerate(values):
             first, place = self._made + number * STEP, places[number]
             if self._tags:
                 following = places[number + 1] if number + 1 < len(places) else place + STEP * self._symbol
                 self._pass_on(first, place, following)
-            self._describe(first, place, *described)
+            # Most chunks are as the one before: no call for them. A comparison with NaN is false.
+            if (
+                not first
+                or border
+                or not finite
+                or first - self._tagged >= _TAG_CHUNKS * STEP
+                or not abs(carrier - self._carrier) <= _CARRIER_CHANGE
+                or not abs(snr_db - self._snr) <= _SNR_CHANGE
+            ):
+                self._describe(first, place, border, finite, carrier, snr_db)
         if received.equaliser != self._equaliser:
             self._mark(self._made, EQUALISER_KEY, pmt.intern(received.equaliser))
             self._equaliser = received.equaliser
@@ -415,6 +426,9 @@ class _symbols(gr.basic_block):
 
     def _mark(self, symbol: int, key: str, value: Any) -> None:
         self._marks.append((symbol, key, value))
+
+
+_interned = functools.cache(pmt.intern)
 
 
 def _differ(one: float, other: float, change: float) -> bool:

@@ -166,11 +166,13 @@ INLINE void doubled(float* values, int64_t rows, int64_t width, int64_t span)
 INLINE int highest(const float* values)
 {
     float most = values[0];
+    int32_t place = BINS;
     for (int k = 1; k < BINS; k++)
         most = values[k] > most ? values[k] : most;
-    int place = 0;
-    while (place < BINS - 1 && values[place] != most)
-        place++;
+    for (int k = 0; k < BINS; k++) {
+        const int32_t here = values[k] == most ? k : BINS;
+        place = here < place ? here : place;
+    }
     return place;
 }
 
@@ -209,15 +211,16 @@ WIDE void amrq_line_averages(float* powers, float* energies, int64_t rows, int64
                 const int64_t number = rows - steps + step;
                 const float* from = sums + BINS * number;
                 const float least = floors[number] > 1e-20f ? floors[number] : 1e-20f;
+                const float floor = 1 / least;
                 if (!row && span == 4) {
                     for (int k = 0; k < BINS; k++)
-                        level[k] = out[k] ? from[k] / least : 0;
+                        level[k] = out[k] ? from[k] * floor : 0;
                     const int strange = highest(level);
                     binary[step] = strange;
                     binary[steps + step] = level[strange];
                 }
                 for (int k = 0; k < BINS; k++)
-                    level[k] = out[k] ? 0 : from[k] / least;
+                    level[k] = out[k] ? 0 : from[k] * floor;
                 const int bin = highest(level);
                 bins[first + step] = bin;
                 lines[first + step] = level[bin];
@@ -258,6 +261,16 @@ INLINE double vertex(const float* level, int64_t at, int64_t size, int64_t step,
     return shift;
 }
 
+/* Make the first of as many vectors as a vector has lanes the sums of each of them. */
+INLINE void each_sum(lanes values[LANES])
+{
+    for (int count = LANES; count > 1; count /= 2)
+        for (int n = 0; n < count / 2; n++) {
+            const lanes one = values[2 * n], other = values[2 * n + 1];
+            values[n] = EVEN(one, other) + ODD(one, other);
+        }
+}
+
 /* Fit a line to a window, complex [window], around a rate and a drift. */
 INLINE struct line fitted(const float* window, double rate, double drift, const struct grid* grid,
                           struct columns place[2])
@@ -277,18 +290,27 @@ INLINE struct line fitted(const float* window, double rate, double drift, const 
         *(loose*)(size + k) = x * x + y * y;
     }
     float energy = 0, squares = 0, inside = 0;
+    lanes sums_re[BLOCKS], sums_im[BLOCKS], sums[BLOCKS];
     for (int block = 0; block < BLOCKS; block++) {
-        float sum_re = 0, sum_im = 0, power = 0;
-        for (int64_t k = part * block; k < part * (block + 1); k++) {
-            sum_re += re[k];
-            sum_im += im[k];
-            power += size[k];
+        const int64_t first = part * block;
+        sums_re[block] = *(const loose*)(re + first);
+        sums_im[block] = *(const loose*)(im + first);
+        sums[block] = *(const loose*)(size + first);
+        for (int64_t k = LANES; k < part; k += LANES) {
+            sums_re[block] += *(const loose*)(re + first + k);
+            sums_im[block] += *(const loose*)(im + first + k);
+            sums[block] += *(const loose*)(size + first + k);
         }
-        blocks_re[block] = sum_re;
-        blocks_im[block] = sum_im;
-        energy += power;
-        squares += power * power;
-        inside += sum_re * sum_re + sum_im * sum_im;
+    }
+    each_sum(sums_re);
+    each_sum(sums_im);
+    each_sum(sums);
+    *(loose*)blocks_re = sums_re[0];
+    *(loose*)blocks_im = sums_im[0];
+    for (int block = 0; block < BLOCKS; block++) {
+        energy += sums[0][block];
+        squares += sums[0][block] * sums[0][block];
+        inside += blocks_re[block] * blocks_re[block] + blocks_im[block] * blocks_im[block];
     }
     energy = energy > 1e-20f ? energy : 1e-20f;
     float level[GRID * MOST_DRIFTS];
@@ -311,13 +333,22 @@ INLINE struct line fitted(const float* window, double rate, double drift, const 
     }
     float most = -1;
     int64_t i = 0, j = 0;
-    for (int64_t lag = 0; lag < GRID; lag++)
-        for (int64_t column = 0; column < columns; column++)
-            if (level[MOST_DRIFTS * lag + column] > most) {
-                most = level[MOST_DRIFTS * lag + column];
-                i = lag;
-                j = column;
+    for (int64_t first = 0; first < columns; first += LANES) {
+        lanes high = *(const loose*)(level + first);
+        bits place = { 0 };
+        for (int lag = 1; lag < GRID; lag++) {
+            const lanes one = *(const loose*)(level + MOST_DRIFTS * lag + first);
+            const bits over = one > high;
+            high = (lanes)(((bits)one & over) | ((bits)high & ~over));
+            place = (lag & over) | (place & ~over);
+        }
+        for (int column = 0; column < LANES && first + column < columns; column++)
+            if (high[column] > most || (high[column] == most && place[column] < i)) {
+                most = high[column];
+                i = place[column];
+                j = first + column;
             }
+    }
     const double quality = most / energy, length = (double)grid->window;
     double gain, unused;
     const double between = vertex(level + j, i, GRID, MOST_DRIFTS, &gain);

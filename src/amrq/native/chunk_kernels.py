@@ -245,7 +245,7 @@ class ChunkKernels:
 
         Args:
             samples: finite ones, [n], at least one.
-            tops: largest sizes so far, of real parts, their negatives, imaginary parts and their negatives, [4], changed.
+            tops: largest sizes so far, of real parts, their negatives, imaginary parts, their negatives, [4], changed.
             at: samples so far at these, [4], changed.
             beside: samples so far at the next value below in the samples of a call, [4], changed.
         """

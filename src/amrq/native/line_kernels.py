@@ -89,7 +89,10 @@ class _Chirps(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("length", "bins", "every", "fit")),
         ("least", ctypes.c_double),
-        *((name, ctypes.c_void_p) for name in ("table", "roots", "allowed", "frequencies", "drifts", "orders")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("table", "roots", "allowed", "frequencies", "drifts", "orders")
+        ),
     ]
 
 
@@ -99,7 +102,7 @@ class LineChirps:
     Args:
         table: by what windows are dechirped, float32 [6, 2, length, 16], real and imaginary parts for each drift.
         allowed: [6, bins], where a line is looked for; bins a power of two up to 256, at least length.
-        numbers: frequencies of bins, cycles/symbol, [bins]; drifts, cycles/symbol^2, [6, 16]; M of functions, int64 [6].
+        numbers: frequencies of bins, cycles/symbol, [bins]; drifts, cycles/symbol^2, [6, 16]; M of each, int64 [6].
         least: power over the floor that a line must have.
         steps: from one search to the next, where a line moves; and symbols of a fit that chirps are handed to.
     """
@@ -123,7 +126,9 @@ class LineChirps:
         self.length = length
         self._given = (table, allowed, numbers, least, steps)
         held = (table, _roots(bins), allowed, *numbers)
-        self.pointer = ctypes.pointer(_Chirps(length, bins, *steps, least, *(one.ctypes.data for one in held)))
+        self.pointer = ctypes.pointer(
+            _Chirps(length, bins, *steps, least, *(one.ctypes.data for one in held))
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is made again: a pointer means nothing elsewhere."""
@@ -370,8 +375,8 @@ class LineKernels:
             last: what the last search found: frequencies, drifts and powers, [3, 6]; changed.
 
         Returns:
-            rates and drifts of lines in the middle of a fit's window, [2, 6, steps], and where there is one, [6, steps];
-            None where there is none in any step.
+            rates and drifts of lines in the middle of a fit's window, [2, 6, steps], and where there is one, [6,
+            steps]; None where there is none in any step.
         """
         stride, steps = _rows(shaped), len(settled)
         _check(settled, np.bool_, (steps,))

@@ -420,8 +420,8 @@ class Receiver:
         borders[0] |= self._border
         self._border = False
         places = samples[:, 0].tolist()
-        for chunk in zip(places, borders.tolist(), (~bad).tolist(), snrs, middles.tolist(), strict=True):
-            self._pending.append(chunk)
+        chunks = zip(places, borders.tolist(), (~bad).tolist(), snrs, middles.tolist(), strict=True)
+        self._pending.extend(chunks)
         self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
 
     def _find_levels(
@@ -491,7 +491,7 @@ class Receiver:
                 symbols = np.concatenate((symbols, self._equaliser.finish()))
                 gains = gains + self._equaliser.noise_gains
             kind = self._equaliser.kind
-            self._noise_db += [10 * math.log10(gain) for gain in gains]
+            self._noise_db += [10 * math.log10(gain) if gain != 1.0 else 0.0 for gain in gains]
         if self._carrier is None:
             out, rates = symbols, [0.0] * (len(symbols) // STEP)
         else:
@@ -502,13 +502,14 @@ class Receiver:
         count = len(out) // STEP
         leaving, self._pending = self._pending[:count], self._pending[count:]
         noise_db, self._noise_db = self._noise_db[:count] or [0.0] * count, self._noise_db[count:]
+        places, borders, finite, snrs, middles = zip(*leaving, strict=True) if leaving else ((),) * 5
         return ReceivedSymbols(
             symbols=out[: count * STEP],
-            positions=np.array([one[0] for one in leaving]),
-            carrier_offset=np.array([rate + one[4] for rate, one in zip(rates, leaving, strict=False)]),
-            snr_db=np.array([one[3] - more for one, more in zip(leaving, noise_db, strict=True)]),
-            borders=np.array([one[1] for one in leaving], dtype=np.bool_),
-            finite=np.array([one[2] for one in leaving], dtype=np.bool_),
+            positions=np.array(places, np.float64),
+            carrier_offset=np.array(rates[:count], np.float64) + np.array(middles, np.float64),
+            snr_db=np.array(snrs, np.float64) - np.array(noise_db, np.float64),
+            borders=np.array(borders, np.bool_),
+            finite=np.array(finite, np.bool_),
             equaliser=kind,
         )
 

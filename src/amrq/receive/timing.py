@@ -347,15 +347,18 @@ class Clock:
             for value, other, least in zip(fits, few, newest, strict=True):
                 value[bad] = np.where(short, least[bad], other)
             good[bad] = ~short | (newest.score[bad] >= _CLEAR)
-        found = []
-        values = zip(blocks.tolist(), good.tolist(), *(value.tolist() for value in fits[:3]), strict=True)
-        for block, clear, rate, phase, middle in values:
-            self.clear = clear
-            if clear:
-                self._rate, self._phase, self._at = rate, phase, middle
-            found.append(self._instants(block))
-        self._block = int(blocks[-1]) + 1
-        return found
+        # A block whose tone is not clear has the clock of the last one before it that was.
+        last = np.maximum.accumulate(np.where(good, np.arange(len(blocks)), -1))
+        held = (self._rate, self._phase, self._at)
+        rate, phase, at = (
+            np.where(last >= 0, value[last], one) for value, one in zip(fits[:3], held, strict=True)
+        )
+        begin = blocks * LINES
+        cycles = (phase + rate * (begin - at) + begin * self._symbols) % 1.0
+        rates = self._nominal + rate / _SPAN
+        self._rate, self._phase, self._at = float(rate[-1]), float(phase[-1]), float(at[-1])
+        self.clear, self._block = bool(good[-1]), int(blocks[-1]) + 1
+        return list(map(Instants, cycles.tolist(), rates.tolist(), good.tolist()))
 
     def _instants(self, block: int) -> Instants:
         """Return the present tone as the clock of a block."""
