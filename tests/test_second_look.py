@@ -101,8 +101,8 @@ def test_the_surer_answer_is_taken_and_a_doubtful_second_one_is_not() -> None:
     unknown = EmissionIdentity()
     carrier = EmissionIdentity("carrier", "carrier", "named", 0.8)
     linear = EmissionIdentity("QPSK", "linear", "named", 0.85)
-    assert of_both_looks(unknown, linear, 0.0) is linear
-    assert of_both_looks(carrier, linear, 0.0) is linear
+    assert of_both_looks(unknown, linear, 0.0) == replace(linear, most=0.9)
+    assert of_both_looks(carrier, replace(linear, confidence=0.99), 0.0).confidence == 0.9
     assert of_both_looks(linear, carrier, 0.0) is linear
     assert of_both_looks(linear, unknown, 0.0) is linear
     assert of_both_looks(unknown, replace(linear, confidence=0.55), 0.0) is unknown

@@ -56,8 +56,8 @@ _RATE = 4.0
 """Samples a bandwidth of the second look."""
 _NOISE = "noise"
 _SURE, _LIKELY = 0.9, 0.6
-"""Confidence of a first answer that holds; and of a second one that is taken, since the better of two is surer by
-chance alone."""
+"""Confidence of a first answer that holds, which no second one exceeds; and of a second one that is taken: the better of
+two answers is surer by chance alone."""
 
 
 _BANDS, _AROUND = 32, 1.2
@@ -183,6 +183,7 @@ def of_both_looks(first: EmissionIdentity, second: EmissionIdentity, centre: flo
     """
     if second.family in (UNKNOWN, _NOISE) or second.confidence < max(first.confidence, _LIKELY):
         return first
+    second = replace(second, confidence=min(second.confidence, _SURE), most=min(second.most, _SURE))
     if first.measures is None or second.measures is None:
         return second
     return replace(second, measures=_placed(first.measures, second.measures, centre))
