@@ -106,6 +106,8 @@ def test_the_surer_answer_is_taken_and_a_doubtful_second_one_is_not() -> None:
     assert of_both_looks(linear, carrier, 0.0) is linear
     assert of_both_looks(linear, unknown, 0.0) is linear
     assert of_both_looks(unknown, replace(linear, confidence=0.55), 0.0) is unknown
+    wide, narrow_fm = replace(carrier, family="fm_wide"), replace(linear, family="fm_narrow")
+    assert of_both_looks(wide, narrow_fm, 0.0) is wide
 
 
 def test_a_spectrum_that_stays_has_not_changed_and_one_that_changes_has() -> None:

@@ -118,6 +118,9 @@ _WORTH = (0.0, 0.5, 0.57, 0.7, 0.85, 1.0), (0.0, 0.42, 0.5, 0.65, 0.85, 1.0)
 """What a probability of a carrier is worth: of 1,360 simulated looks at all families at 0 to 15 dB 3 of 12 claims below
 0.57 and 10 of 24 below 0.7 were right. AM, SSB and FM are right more often than they say, which is left so: what no
 model has learnt is taken for them, too."""
+_PERHAPS_KEYED, _AUDIO_SPREAD, _MOST_OF_ALIKE = 0.1, 0.6, 0.85
+"""Share of a model from which on what has AM's sidebands may be keys that leave a carrier (ASK); spread of an amplitude
+that has more than two levels (a tone's is 0.5); and how sure AM is where neither tells, at most."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
 _FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss")
@@ -163,7 +166,16 @@ def _most(case: Case, name: str, shares: Mapping[str, float], measured: Mapping[
     if name == UNKNOWN:
         return 1.0
     share = shares.get(name, 0.0)
-    return limit_of(case, name, share) if name in measured else unproven(share)
+    most = limit_of(case, name, share) if name in measured else unproven(share)
+    if name == "am" and shares.get("ook", 0.0) > _PERHAPS_KEYED and not _is_audio(case):
+        return min(most, _MOST_OF_ALIKE)
+    return most
+
+
+def _is_audio(case: Case) -> bool:
+    """Return whether an amplitude is clearly not of two levels, which noise hides."""
+    spread = case.look.sidebands.spread
+    return spread is not None and spread > _AUDIO_SPREAD
 
 
 def _shares(prior: Mapping[str, float]) -> dict[str, float]:

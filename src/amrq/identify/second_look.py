@@ -55,9 +55,11 @@ _MOST = 0.85
 _RATE = 4.0
 """Samples a bandwidth of the second look."""
 _NOISE = "noise"
+_BY_WIDTH = {"fm_narrow", "fm_wide"}
+"""Families that differ by their bandwidth alone."""
 _SURE, _LIKELY = 0.9, 0.6
-"""Confidence of a first answer that holds, which no second one exceeds; and of a second one that is taken: the better of
-two answers is surer by chance alone."""
+"""Confidence of a first answer that holds, which no second one exceeds; and of a second one that is taken: the better
+of two answers is surer by chance alone."""
 
 
 _BANDS, _AROUND = 32, 1.2
@@ -183,6 +185,8 @@ def of_both_looks(first: EmissionIdentity, second: EmissionIdentity, centre: flo
     """
     if second.family in (UNKNOWN, _NOISE) or second.confidence < max(first.confidence, _LIKELY):
         return first
+    if {first.family, second.family} == _BY_WIDTH:
+        return first  # a quiet moment is not a station's bandwidth
     second = replace(second, confidence=min(second.confidence, _SURE), most=min(second.most, _SURE))
     if first.measures is None or second.measures is None:
         return second
@@ -210,7 +214,7 @@ def may_err(found: EmissionIdentity) -> bool:
 def is_doubtful(found: EmissionIdentity) -> bool:
     """Return whether halves of the look may say more: little is clear, far above the noise."""
     loud = found.measures is not None and found.measures.snr_db > _LEAST_SNR_DB
-    return loud and (found.family == UNKNOWN or found.confidence < _DOUBTFUL)
+    return loud and (found.family == UNKNOWN or (found.confidence < _DOUBTFUL and not found.alike))
 
 
 def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, float]) -> bool:
