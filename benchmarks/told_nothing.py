@@ -151,7 +151,8 @@ def said(lines: Iterable[str]) -> dict[str, Answer]:
 
 def _answer(records: list[dict[str, Any]]) -> Answer:
     ends = [record for record in records if record.get("event") == "end"]
-    if ends:
+    records = [record for record in records if "event" not in record]
+    if ends and not records:  # what is linear has decisions after them
         best = max(ends, key=lambda one: -math.inf if one["level_dbfs"] is None else float(one["level_dbfs"]))
         # A linear signal without decisions has its label alone; any other family is its own name.
         text = best["label"] if best["family"] == "linear" else best["family"]

@@ -29,7 +29,8 @@ def records(result: subprocess.CompletedProcess[str]) -> list[dict]:
 
 def decided(found: list[dict]) -> list[tuple[str, int, int]]:
     """What does not depend on the pieces in which a flowgraph happens to pass its samples on."""
-    return [(record["label"], record["symbol_index"], record["chunks"]) for record in found]
+    decisions = (record for record in found if "event" not in record)
+    return [(record["label"], record["symbol_index"], record["chunks"]) for record in decisions]
 
 
 def refused(words: str, *arguments: object, **options: object) -> None:

@@ -230,7 +230,8 @@ except ImportError:
     pass
 else:
     said("classify", RECORDING, "--engine", "constant", "--no-check", "--log", "decisions.jsonl")
-    assert {json.loads(record)["best"] for record in open("decisions.jsonl")} == {first}
+    records = map(json.loads, open("decisions.jsonl"))
+    assert {record["best"] for record in records if "event" not in record} == {first}
 print("runs everywhere")
 """
 

@@ -248,6 +248,28 @@ def test_an_emission_is_what_most_looks_say() -> None:
     assert found.fields(all=True)["label"] == "QPSK" and len(found) == 10
 
 
+@pytest.mark.parametrize(
+    ("looks", "label"),
+    [
+        (["AM", "AM voice", *["AM"] * 5], "AM voice"),  # it pauses
+        (["AM voice", *["AM"] * 8], "AM"),  # one of nine is no proof
+        (["SSB", "SSB", "USB"], "USB"),
+        (["USB", "LSB voice", "USB"], "LSB voice"),
+        (["NBFM", "AFSK1200 in FM", "NBFM voice", "AFSK1200 in FM"], "AFSK1200 in FM"),
+    ],
+)
+def test_a_label_that_says_more_stands_while_others_say_the_family_alone(
+    looks: list[str], label: str
+) -> None:
+    found, family = Findings(), "fm_narrow"
+    for one in looks:
+        found.add(EmissionIdentity(one, family, "named", 0.9), {})
+    assert found.fields(all=True)["label"] == found.fields()["label"] == label
+    found.forget_recent()  # it has become another one
+    found.add(EmissionIdentity("SSB", family, "named", 0.9), {})
+    assert found.fields()["label"] == "SSB"
+
+
 def test_looks_in_which_nothing_was_clear_outvote_a_name_only_where_they_are_many() -> None:
     """As of packets, and of a voice that was taken for a modulation once."""
     pause, named = (

@@ -16,7 +16,7 @@ from amrq.channel import ChannelSamples
 from amrq.classes import linear_class
 from amrq.cli.report import survey_lines
 from amrq.identify import EmissionIdentity
-from amrq.outputs import emission_schema
+from amrq.outputs import decision_schema, emission_schema
 from amrq.scan import EmissionRecord, Survey, survey_recording
 from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module
@@ -277,6 +277,19 @@ def test_classify_told_nothing_but_the_rate(tmp_path: Path) -> None:
         assert record["event"] == "end" and 0.6 <= record["time"] < 0.7
     logged = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert logged == records and records
+
+
+def test_json_of_a_linear_signal_begins_with_its_emission(tmp_path: Path) -> None:
+    """Family, label and rate stand in the same record as those of any other signal; decisions follow."""
+    recording = Path(__file__).parents[1] / "examples" / "recordings" / "generic_qpsk.sigmf-meta"
+    result = amrq("classify", recording, "--json", "--log", tmp_path / "log")
+    first, *others = (json.loads(line) for line in result.stdout.splitlines())
+    jsonschema.validate(first, emission_schema())
+    assert (first["event"], first["family"], first["label"]) == ("end", "linear", "QPSK")
+    assert others
+    for record in others:
+        jsonschema.validate(record, decision_schema())
+    assert (tmp_path / "log").read_text() == result.stdout
 
 
 def test_classify_says_the_same_of_a_pipe(tmp_path: Path) -> None:

@@ -152,7 +152,9 @@ def _lines(text: str, folder: Path) -> list[dict[str, Any]]:
         if "source" in record:
             record["source"] = record["source"].replace(f"{folder}/", "").replace(f"{OURS}/", "")
         found.append(record)
-    return found
+    # Where there are decisions, what was said of the emission before them is tested in test_survey.py.
+    decided = {record.get("source") for record in found if "event" not in record}
+    return [record for record in found if "event" not in record or record.get("source") not in decided]
 
 
 def _classify(*arguments: Any, log: bool = False, annotate: bool = False) -> dict[str, Any]:

@@ -191,11 +191,10 @@ class _Run:
                     linear = find_opened(opened, options, told.append, self._interrupted)
                 except AmrqError:
                     if stream is not None:  # it was closed
-                        self._report(opened, found)
+                        self._report(opened, found, None)
                         return
                 else:
-                    if not self._as_json:
-                        self._show_survey(opened, found)
+                    self._report(opened, found, None)
                     for sentence in told:
                         say(sentence)
                     self.classify(linear)
@@ -204,7 +203,7 @@ class _Run:
                 rest = self._rest(stream, min(opened.count or _MOST_OF_STREAM, _MOST_OF_STREAM))
                 if len(rest.iq) > found.samples:
                     found = self._survey(opened, rest)
-            self._report(opened, found)
+            self._report(opened, found, self._emission_annotations(opened.recording))
             for note in opened.late_notes:
                 say(note)
 
@@ -246,14 +245,18 @@ class _Run:
             centre = breaks.pop(0, None)
             return survey_recording(part, recording.sample_rate, centre, options, breaks, progress)
 
-    def _report(self, opened: RecordedSignal, found: Survey) -> None:
+    def _emission_annotations(self, recording: Recording | SampleStream) -> EmissionAnnotations | None:
+        """Return what writes emissions into metadata; None where nothing is to be written."""
+        if self._annotated is None or not isinstance(recording, Recording):
+            return None
+        annotations = EmissionAnnotations(*self._annotated)
+        annotations.set_samples(recording.sample_rate, recording.first_index)
+        self._at_the_end(annotations.close)
+        return annotations
+
+    def _report(self, opened: RecordedSignal, found: Survey, annotations: EmissionAnnotations | None) -> None:
         """Show what a recording holds, and hand it to the outputs."""
         recording, first = opened.recording, opened.start
-        annotations: EmissionAnnotations | None = None
-        if self._annotated is not None and isinstance(recording, Recording):
-            annotations = EmissionAnnotations(*self._annotated)
-            annotations.set_samples(recording.sample_rate, recording.first_index)
-            self._at_the_end(annotations.close)
         if not self._as_json:
             self._show_survey(opened, found)
         for event in found.events():

@@ -25,6 +25,13 @@ _REPEATED = 2.0
 """Looks whose evidence is independent: further ones of the same emission err alike."""
 _CLOSE = 0.05
 """Of the surest measured value: others that are as close are taken for the same, with another error."""
+_GENERAL = frozenset(
+    {"AM", "SSB", "USB", "LSB", "NBFM", "WFM", "MFSK", "carrier", "OOK", "Pulses", "DSSS", "chirp"}
+)
+_SIDES = ("USB", "LSB")
+"""Labels of what shows no more than its family, or its side: a voice in its pauses, a modem between its frames."""
+_PROVEN = 0.125
+"""Of the looks of a family: a more specific label that as many gave stands, whatever the others say."""
 _RATE = "symbol rate"
 _NAMES = (*FAMILIES, UNKNOWN)
 
@@ -90,8 +97,9 @@ class Findings:
     was clear counts a quarter, and a tenth of the looks may be of something else. Where a family and `unknown` are as
     likely, the family counts. It is no surer than what the best proof in these looks allows: what is not proven, and
     what is like something else, is so in all of them; the rest goes to `unknown`. The label is that which most looks
-    of the family gave, the newest of those as frequent. Measures, probabilities and symbol rate are means over all
-    that gave the label.
+    of the family gave, the newest of those as frequent; where it says no more than the family, the most specific one
+    that one look in eight gave: a voice pauses, and is a voice. Measures, probabilities and symbol rate are means over
+    all that gave the label.
 
     >>> found = Findings()
     >>> for label, family in (("QPSK", "linear"), ("unknown", "unknown"), ("QPSK", "linear")):
@@ -106,6 +114,7 @@ class Findings:
         self._evidence = dict.fromkeys(_NAMES, 0.0)
         self._weight = 0.0
         self._labels: dict[tuple[str, str], float] = {}
+        self._since: dict[tuple[str, str], float] = {}  # it became what it is
         self._most: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -121,12 +130,14 @@ class Findings:
         for name, value in look.evidence.items():
             self._evidence[name] = self._evidence.get(name, 0.0) + look.weight * value
         named = look.family, look.label
-        self._labels[named] = self._labels.get(named, 0.0) + look.weight
+        for labels in (self._labels, self._since):
+            labels[named] = labels.get(named, 0.0) + look.weight
         self._sums.setdefault(look.label, _Sum(identity)).add(identity, measures)
 
     def forget_recent(self) -> None:
         """Begin anew what is said while it is on, since the emission has become another one."""
         self._recent.clear()
+        self._since.clear()
 
     def fields(self, all: bool = False) -> dict[str, Any]:
         """Return what the emission is, as fields of its record; nothing before it was identified.
@@ -146,6 +157,7 @@ class Findings:
         key = max(
             (one for one in labels if one[0] == family), key=lambda one: (labels[one], latest.get(one, -1))
         )
+        key = _most_specific(key, self._labels if all else self._since)
         chosen = self._sums[key[1]]
         measures = chosen.means()
         symbol_rate = measures.pop(_RATE, None)
@@ -177,6 +189,18 @@ class Findings:
             name: sum(one.weight * one.evidence.get(name, 0.0) for one in self._recent) for name in names
         }
         return evidence, sum(one.weight for one in self._recent), labels
+
+
+def _most_specific(key: tuple[str, str], labels: Mapping[tuple[str, str], float]) -> tuple[str, str]:
+    """Return a family and label, or a label of the family that says more, where enough looks gave one."""
+    family, label = key
+    if label not in _GENERAL:
+        return key
+    own = {one: weight for one, weight in labels.items() if one[0] == family}
+    least = _PROVEN * sum(own.values())
+    more = [one for one in own if one[1] not in _GENERAL and own[one] >= least]
+    sides = [one for one in own if one[1] in _SIDES and own[one] >= least]
+    return max(more or sides or [key], key=lambda one: own[one])
 
 
 def _probabilities(evidence: Mapping[str, float], weight: float) -> dict[str, float]:

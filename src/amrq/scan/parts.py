@@ -36,12 +36,12 @@ _TAILS = 5e-4
 OPPOSITE, ALIKE = -0.4, 0.4
 """Correlation of two powers: of the tones of a frequency keying at most, where one leaves as the other begins; of two
 parts of the spectrum of pulses at least."""
-_FINEST, _SMOOTH, _FLOOR, _OUT = 20, 5, 0.3, 4.0
-"""Values of the spectrum in a crowd over those that are averaged; quantile of them that is its floor, and how many
+_FINEST, _SMOOTH, _FLOORS, _OUT = 20, 5, (0.3, 0.6, 0.8), 4.0
+"""Values of the spectrum in a crowd over those that are averaged; quantiles of them that may be its floor, and how many
 times that an emission in it has at least."""
-_FILLED, _HELD = 0.15, 0.7
+_FILLED, _HELD, _HALF_FILLED = 0.15, 0.7, 0.5
 """Of its band, that a crowd's emissions take at most, and of its power that they have at least: voices take 0.2 and
-more."""
+more; and of a full band."""
 _MOST, _FEWEST = 1 << 17, 16
 """Samples that are looked at, at most, and moments, at least."""
 _MOMENT = 4.0
@@ -148,13 +148,15 @@ def largest(at: _Reals, strong: NDArray[np.bool_], spectrum: _Reals) -> tuple[fl
     return float(at[first]) - step / 2, float(at[last - 1]) + step / 2
 
 
-def crowd(part: Part, at: _Reals, spectrum: _Reals) -> list[Part]:
+def crowd(part: Part, at: _Reals, spectrum: _Reals, full: bool = False) -> list[Part]:
     """Return the narrow emissions that a wide one seems to be: a few, with wide holes between them, have its power.
 
     Args:
         part: the wide one.
         at: float64 [n], Hz of each value of the spectrum.
         spectrum: float64 [n], mean power.
+        full: they may take up to half of its band, and their feet, which overlap, much of its power. A voice may look
+            like this: who asks must be sure of what they are by other means.
 
     Returns:
         The strongest first; empty where its spectrum is another one.
@@ -163,13 +165,20 @@ def crowd(part: Part, at: _Reals, spectrum: _Reals) -> list[Part]:
     if len(inside) < _FINEST * _SMOOTH:
         return []
     smooth = np.convolve(spectrum, np.full(_SMOOTH, 1 / _SMOOTH), "same")[inside]
-    floor = float(np.quantile(smooth, _FLOOR))
-    strong = bridged(smooth > _OUT * floor, _SMOOTH)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], strong, [False]]).astype(np.int8))).reshape(-1, 2)
-    edges = edges[edges[:, 1] - edges[:, 0] > 2 * _SMOOTH]
-    excess = np.maximum(smooth - floor, 0.0)
-    powers = np.array([excess[first:stop].sum() for first, stop in edges]) / max(float(excess.sum()), 1e-300)
-    if len(edges) < 2 or strong.mean() > _FILLED or powers.sum() < _HELD:
+    filled, held = (_HALF_FILLED, 0.0) if full else (_FILLED, _HELD)
+    for quantile in _FLOORS if full else _FLOORS[:1]:
+        floor = float(np.quantile(smooth, quantile))
+        strong = bridged(smooth > _OUT * floor, _SMOOTH)
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], strong, [False]]).astype(np.int8)))
+        edges = ends.reshape(-1, 2)
+        edges = edges[edges[:, 1] - edges[:, 0] > 2 * _SMOOTH]
+        excess = np.maximum(smooth - floor, 0.0)
+        powers = np.array([excess[first:stop].sum() for first, stop in edges.tolist()]) / max(
+            excess.sum(), 1e-300
+        )
+        if len(edges) > 1 and strong.mean() <= filled and powers.sum() >= held:
+            break
+    else:
         return []
     step = float(at[1] - at[0])
     found = []

@@ -72,6 +72,8 @@ _FULL = 0.9
 """Of the band: a signal that takes more has no noise beside it."""
 _OF_CROWD, _NO_CROWD = 3, (UNKNOWN, _NOISE, "carrier")
 """Emissions of a crowd that are looked at, and what its first must not be: tones of a voice are carriers, too."""
+_OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", "LSB")
+"""The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
 _SURE = 0.8
@@ -265,9 +267,7 @@ class _Search:
         share = main.energy / max(sums, 1e-300)
         record = self._identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
         doubts = []
-        several = crowd(main, at, spectrum) if self._doubtful(record) else []
-        looks = ((one, self._identified(one)) for one in several[:_OF_CROWD])
-        named = next((one for one in looks if one[1].family not in _NO_CROWD), None)
+        named, several = self._in_crowd(main, record, at, spectrum)
         if named is not None:
             main, record = named
             rest = [*(one for one in several if one is not main), *rest]
@@ -279,6 +279,24 @@ class _Search:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
         found = replace(plain, main=record, share=share, alone=share > _ALONE)
         return self._listed(found, rest, main.energy, tuple(doubts))
+
+    def _in_crowd(
+        self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
+    ) -> tuple[tuple[Part, EmissionRecord] | None, list[Part]]:
+        """Return the strongest emission with a name in what may be a crowd, and all of them; None where it is none."""
+        several = crowd(main, at, spectrum) if self._doubtful(record) else []
+        looks = ((one, self._identified(one)) for one in several[:_OF_CROWD])
+        named = next((one for one in looks if one[1].family not in _NO_CROWD), None)
+        if named is not None or not (self._doubtful(record) or record.label in _UNPROVEN_VOICE):
+            return named, several
+        # Slow tones side by side have the spectrum of a voice. But several that have tones are no voice.
+        several = crowd(main, at, spectrum, full=True)
+        found = [(one, self._identified(one)) for one in several[:_OF_FULL]]
+        tones = [one for one in found if one[1].family in _TONES]
+        sure = [one for one in tones if one[1].confidence >= _SURE and one[1].symbol_rate is not None]
+        return max(
+            sure or (tones if len(tones) > 1 else []), key=lambda one: one[1].confidence, default=None
+        ), several
 
     def _why_doubted(self, whole: EmissionRecord) -> str:
         if whole.bandwidth > _MISSED * self._rate:
