@@ -107,10 +107,13 @@ class _Kind(ctypes.Structure):
     )
 
 
+_ARRAYS = "roots", "twists", "whole", "others", "turns", "steps", "eighths", "noise"
+
+
 class _Places(ctypes.Structure):
     _fields_ = (
         *((name, _NUMBER) for name in ("count", "length", "rows", "columns")),
-        *((name, _POINTER) for name in ("roots", "whole", "others", "turns", "noise")),
+        *((name, _POINTER) for name in _ARRAYS),
     )
 
 
@@ -191,12 +194,14 @@ class PointPlaces:
         bins = 2 * count * length
         rows = max(n for n in range(1, math.isqrt(bins) + 1) if bins % n == 0)
         steps, turns = (np.exp(-2j * np.pi / n * np.arange(n)) for n in (bins, 8 * count))
-        flat = noise.ravel()
         self._kept = (
-            np.concatenate([steps.real, steps.imag]).astype(np.float32),
-            *averaging[:2],
-            np.concatenate([turns.real, turns.imag]),
-            np.concatenate([flat.real, flat.imag]).astype(np.float32),
+            _apart(steps).astype(np.float32),
+            _apart(steps[np.outer(np.arange(rows), np.arange(bins // rows))]).astype(np.float32),
+            *(np.pad(one, ((0, 0), (0, 0), (0, -count % 8))) for one in averaging[:2]),
+            _apart(turns),
+            _apart(turns).astype(np.float32),
+            _apart(turns[np.outer(np.arange(count), np.arange(8))]).astype(np.float32),
+            _apart(noise).astype(np.float32),
         )
         self._places = _Places(count, length, rows, bins // rows, *(one.ctypes.data for one in self._kept))
         self.places = ctypes.addressof(self._places)
@@ -336,6 +341,11 @@ class PointKernels:
             ctypes.addressof(statistic),
         )
         return None if freedom < 0 else (statistic.value, int(freedom))
+
+
+def _apart(values: NDArray[np.complexfloating[Any, Any]]) -> NDArray[np.floating[Any]]:
+    """Return real parts and after them imaginary ones."""
+    return np.stack([values.real, values.imag])
 
 
 def _room_for_found() -> NDArray[np.float64]:

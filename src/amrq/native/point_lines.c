@@ -15,7 +15,7 @@
 
 #define WIDTHS 3
 #define BLOCK 64
-#define SOME 32
+#define EIGHT 8
 
 /* z^order of unit z, order at least 1, by squaring; `size` at most BLOCK. */
 INLINE void power(const float* x, const float* y, int size, int order, float* restrict re, float* restrict im)
@@ -55,6 +55,16 @@ INLINE void sized(const float* re, const float* im, int64_t size, float* sizes, 
         x[k] = a / least;
         y[k] = b / least;
     }
+}
+
+/* The sum of BLOCK numbers. */
+INLINE double total(const float* values)
+{
+    double sums[EIGHT] = { 0 };
+    for (int64_t k = 0; k < BLOCK; k += EIGHT)
+        for (int j = 0; j < EIGHT; j++)
+            sums[j] += (double)values[k + j];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 /* One step of a transform of `bins` values: n = radix m of them, s side by side; `all` is the size of `roots`. */
@@ -211,24 +221,31 @@ WIDE float amrq_point_peak(float* room, const struct places* places, int64_t* bi
     int at = transform(room, 2 * bins, bins, rows, columns, places->roots, bins);
     const float* x = room + (at ? 2 * bins : 0);
     float* y = room + (at ? 0 : 2 * bins);
-    const float *c = places->roots, *s = places->roots + bins;
-    for (int64_t column = 0; column < columns; column++)
-        for (int64_t row = 0; row < rows; row++) {
-            const float re = x[columns * row + column], im = x[bins + columns * row + column];
-            const float p = c[column * row], q = s[column * row];
-            y[rows * column + row] = re * p - im * q;
-            y[bins + rows * column + row] = re * q + im * p;
+    const float *c = places->twists, *s = places->twists + bins;
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t column = 0; column < columns; column++) {
+            const int64_t from = columns * row + column, to = rows * column + row;
+            y[to] = x[from] * c[from] - x[bins + from] * s[from];
+            y[bins + to] = x[from] * s[from] + x[bins + from] * c[from];
         }
     at = transform(y, at ? 2 * bins : -2 * bins, bins, columns, rows, places->roots, bins)
              ? (at ? 2 : 0)
              : (at ? 0 : 2);
     const float *re = room + at * bins, *im = re + bins;
     float top = -1;
-    for (int64_t k = 0; k < bins; k++) {
-        const float level = re[k] * re[k] + im[k] * im[k];
-        top = level > top ? level : top;
-    }
     *bin = 0;
+    for (int64_t start = 0; start < bins; start += BLOCK) {
+        const int64_t stop = start + BLOCK < bins ? start + BLOCK : bins;
+        float most = -1;
+        for (int64_t k = start; k < stop; k++) {
+            const float level = re[k] * re[k] + im[k] * im[k];
+            most = level > most ? level : most;
+        }
+        if (most > top) {
+            top = most;
+            *bin = start;
+        }
+    }
     while (*bin < bins - 1 && re[*bin] * re[*bin] + im[*bin] * im[*bin] != top)
         ++*bin;
     return top;
@@ -250,11 +267,9 @@ WIDE double amrq_point_power(const float* z, int64_t symbols, int64_t order, flo
             b[k] *= sizes[k];
             sizes[k] *= sizes[k];
         }
-        for (int64_t k = 0; k < size; k++) {
-            re[start + k] = a[k];
-            im[start + k] = b[k];
-            energy += (double)sizes[k];
-        }
+        memcpy(re + start, a, sizeof(float) * (size_t)size);
+        memcpy(im + start, b, sizeof(float) * (size_t)size);
+        energy += total(sizes);
     }
     return energy;
 }
@@ -294,39 +309,47 @@ WIDE double amrq_point_line(const float* z, int64_t symbols, int64_t order, cons
             x[k] = weights[2 * place[k]];
             y[k] = weights[2 * place[k] + 1];
         }
-        for (int64_t k = 0; k < size; k++) {
-            re[start + k] = x[k] * a[k] - y[k] * b[k];
-            im[start + k] = x[k] * b[k] + y[k] * a[k];
-            noise += (double)(x[k] * x[k] + y[k] * y[k]);
+        for (int64_t k = 0; k < BLOCK; k++) {
+            const float re_k = x[k] * a[k] - y[k] * b[k];
+            b[k] = x[k] * b[k] + y[k] * a[k];
+            a[k] = re_k;
+            sizes[k] = k < size ? x[k] * x[k] + y[k] * y[k] : 0;
         }
+        memcpy(re + start, a, sizeof(float) * (size_t)size);
+        memcpy(im + start, b, sizeof(float) * (size_t)size);
+        noise += total(sizes);
     }
     return noise;
 }
 
-/* Weigh sums [count] by a symmetric matrix. */
-INLINE void weighed(const double* re, const double* im, int64_t count, const float* weights, double* x, double* y)
+/* Weigh sums [count] by a symmetric matrix, whose rows are filled up to `wide`. */
+INLINE void weighed(const double* re, const double* im, int64_t count, int64_t wide, const float* weights, double* x,
+                    double* y)
 {
-    memset(x, 0, sizeof(double) * CHUNKS);
-    memset(y, 0, sizeof(double) * CHUNKS);
-    for (int64_t k = 0; k < count; k++)
-        for (int64_t n = 0; n < count; n++) {
-            x[n] += weights[count * k + n] * re[k];
-            y[n] += weights[count * k + n] * im[k];
-        }
+    for (int64_t start = 0; start < wide; start += EIGHT) {
+        double a[EIGHT] = { 0 }, b[EIGHT] = { 0 };
+        for (int64_t k = 0; k < count; k++)
+            for (int n = 0; n < EIGHT; n++) {
+                a[n] += weights[wide * k + start + n] * re[k];
+                b[n] += weights[wide * k + start + n] * im[k];
+            }
+        memcpy(x + start, a, sizeof a);
+        memcpy(y + start, b, sizeof b);
+    }
 }
 
 /* Average sums [count] as amrq.decision.point_fit._smoothed does; returns how much is in the direction foretold. */
 WIDE double amrq_point_smoothed(const double* re, const double* im, const struct places* places, double foretold,
                                 int clear, double* out_re, double* out_im)
 {
-    const int64_t count = places->count;
+    const int64_t count = places->count, wide = (count + EIGHT - 1) / EIGHT * EIGHT;
     double found[WIDTHS], x[CHUNKS], y[CHUNKS], size = 0, most = -1e300;
     int best = 0;
     for (int64_t n = 0; n < count; n++)
         size += sqrt(re[n] * re[n] + im[n] * im[n]);
     for (int width = 0; width < WIDTHS; width++) {
         found[width] = 0;
-        weighed(re, im, count, places->others + count * count * width, x, y);
+        weighed(re, im, count, wide, places->others + count * wide * width, x, y);
         for (int64_t n = 0; n < count; n++) {
             const double length = sqrt(x[n] * x[n] + y[n] * y[n]);
             x[n] = (x[n] * re[n] + y[n] * im[n]) / (length > 1e-20 ? length : 1e-20);
@@ -343,7 +366,7 @@ WIDE double amrq_point_smoothed(const double* re, const double* im, const struct
         memcpy(out_im, im, sizeof(double) * (size_t)count);
         return size;
     }
-    weighed(re, im, count, places->whole + count * count * best, x, y);
+    weighed(re, im, count, wide, places->whole + count * wide * best, x, y);
     for (int64_t n = 0; n < count; n++) {
         const double own = sqrt(re[n] * re[n] + im[n] * im[n]), length = sqrt(x[n] * x[n] + y[n] * y[n]);
         const int alone = clear && x[n] * re[n] + y[n] * im[n] < foretold * length * own;
@@ -394,26 +417,22 @@ WIDE double amrq_point_sums(const float* x, const float* y, int64_t count, int64
 WIDE int64_t amrq_point_steady(const double* re, const double* im, const struct places* places)
 {
     const int64_t count = places->count, bins = 8 * count;
-    const double *c = places->turns, *s = places->turns + bins;
-    double level[8 * CHUNKS], top = -1;
-    for (int64_t start = 0; start < bins; start += SOME) {
-        const size_t size = sizeof(double) * (size_t)(bins - start < SOME ? bins - start : SOME);
-        double x[SOME] = { 0 }, y[SOME] = { 0 }, p[SOME] = { 0 }, q[SOME] = { 0 };
-        memcpy(p, c + start, size);
-        memcpy(q, s + start, size);
-        for (int64_t n = count - 1; n >= 0; n--)
-            for (int k = 0; k < SOME; k++) {
-                const double a = x[k] * p[k] - y[k] * q[k] + re[n];
-                y[k] = x[k] * q[k] + y[k] * p[k] + im[n];
-                x[k] = a;
-            }
-        for (int k = 0; k < SOME; k++)
-            p[k] = x[k] * x[k] + y[k] * y[k];
-        memcpy(level + start, p, size);
+    float place[32 * CHUNKS], level[8 * CHUNKS], top = -1;
+    /* Of numbers followed by seven times as many zeros, the transform's first step. */
+    for (int64_t n = 0; n < count; n++) {
+        const float a = (float)re[n], b = (float)im[n];
+        const float *c = places->eighths + EIGHT * n, *s = c + bins;
+        for (int j = 0; j < EIGHT; j++) {
+            place[EIGHT * n + j] = a * c[j] - b * s[j];
+            place[bins + EIGHT * n + j] = a * s[j] + b * c[j];
+        }
     }
+    const float* x = place + (transform(place, 2 * bins, bins, count, EIGHT, places->steps, bins) ? 2 * bins : 0);
+    for (int64_t k = 0; k < bins; k++)
+        level[k] = x[k] * x[k] + x[bins + k] * x[bins + k];
     int64_t steady = 0;
     for (int64_t k = 0; k < bins; k++)
-        if (level[k] > top * (1 + 1e-12)) {
+        if (level[k] > top * (1 + 1e-5f)) { /* of two that are equal the first, whatever the rounding */
             top = level[k];
             steady = k;
         }

@@ -35,18 +35,26 @@ WIDE void amrq_point_phases(const float* x, const float* y, const struct places*
     const int64_t count = places->count, length = places->length;
     find_cells(x, y, count * length, level, cells);
     for (int64_t n = 0; n < count; n++) {
-        double a[4] = { 0 }, b[4] = { 0 };
-        for (int64_t k = length * n; k < length * (n + 1); k++) {
-            const float* point = level->points + 2 * cells[k];
-            a[k & 3] += x[k] * point[0] + y[k] * point[1];
-            b[k & 3] += y[k] * point[0] - x[k] * point[1];
+        double a = 0, b = 0, c = 0, d = 0;
+        int64_t k = length * n;
+        for (; k + 1 < length * (n + 1); k += 2) {
+            const float *point = level->points + 2 * cells[k], *next = level->points + 2 * cells[k + 1];
+            a += x[k] * point[0] + y[k] * point[1];
+            b += y[k] * point[0] - x[k] * point[1];
+            c += x[k + 1] * next[0] + y[k + 1] * next[1];
+            d += y[k + 1] * next[0] - x[k + 1] * next[1];
         }
-        re[n] = (a[0] + a[1]) + (a[2] + a[3]);
-        im[n] = (b[0] + b[1]) + (b[2] + b[3]);
+        if (k < length * (n + 1)) {
+            const float* point = level->points + 2 * cells[k];
+            a += x[k] * point[0] + y[k] * point[1];
+            b += y[k] * point[0] - x[k] * point[1];
+        }
+        re[n] = a + c;
+        im[n] = b + d;
     }
 }
 
-/* Turn chunks back by phases, and sum what the table says of their symbols: [17]. */
+/* Turn chunks back by phases, and average what the table says of noise and amplitude. */
 WIDE void amrq_point_sum(float* x, float* y, const struct places* places, const struct level* level, const double* re,
                          const double* im, int32_t* cells, double* mean)
 {
@@ -62,27 +70,34 @@ WIDE void amrq_point_sum(float* x, float* y, const struct places* places, const 
         }
     }
     find_cells(x, y, count * length, level, cells);
-    double sums[ROW] = { 0 };
+    double noise = 0, amplitude = 0;
     for (int64_t k = 0; k < count * length; k++) {
         const float* from = level->scores + ROW * (int64_t)cells[k];
-        for (int one = 0; one < ROW; one++)
-            sums[one] += from[one];
+        noise += from[0];
+        amplitude += from[1];
     }
-    for (int one = 0; one < ROW; one++)
-        mean[one] = sums[one] / (double)(count * length);
+    mean[0] = noise / (double)(count * length);
+    mean[1] = amplitude / (double)(count * length);
 }
 
-/* Mean products of the derivatives of symbols in these cells, [16, 16]. */
-WIDE void amrq_point_products(const int32_t* cells, int64_t symbols, const float* scores, double* products)
+/* Means of what a table says of symbols in these cells, [17], and of products of two derivatives, [16, 16]. */
+WIDE void amrq_point_means(const int32_t* cells, int64_t symbols, const float* scores, double* mean, double* products)
 {
     row total[SCORES];
+    double sums[SCORES] = { 0 }, density = 0;
     memset(total, 0, sizeof total);
     for (int64_t k = 0; k < symbols; k++) {
         const float* from = scores + ROW * (int64_t)cells[k];
         const row values = *(const loose_row*)from;
         for (int one = 0; one < SCORES; one++)
             total[one] += from[one] * values;
+        for (int one = 0; one < SCORES; one++)
+            sums[one] += from[one];
+        density += from[SCORES];
     }
+    mean[SCORES] = density / (double)symbols;
+    for (int one = 0; one < SCORES; one++)
+        mean[one] = sums[one] / (double)symbols;
     for (int one = 0; one < SCORES; one++)
         for (int other = 0; other < SCORES; other++)
             products[SCORES * one + other] = (double)((const float*)&total[one])[other] / (double)symbols;
@@ -162,7 +177,7 @@ static int fit_level(float* z, const struct kind* kind, const struct places* pla
         level = following;
     }
     found->es_n0_db = quiet != 0 && level == most ? quiet : (double)level + step;
-    found->log_likelihood = found->mean[SCORES] * (double)symbols + gain;
+    found->log_likelihood = gain; /* and the density, which `describe` adds */
     return 0;
 }
 
@@ -258,6 +273,14 @@ int64_t amrq_point_misfit(const double* mean, const double* information, double 
     return count;
 }
 
+/* Read all that the table says of symbols at the level that fits. */
+static void describe(const int32_t* cells, const struct kind* kind, int64_t symbols, struct fitted* found)
+{
+    const struct level* table = &kind->levels[(int)found->level - LOWEST];
+    amrq_point_means(cells, symbols, table->scores, found->mean, found->products);
+    found->log_likelihood += found->mean[SCORES] * (double)symbols;
+}
+
 /* What a fit says of symbols that nothing was taken away from; returns 0, or 2 where equations have no solution. */
 static int test_points(struct fitted* found, const struct kind* kind, const struct rules* rules, int64_t symbols)
 {
@@ -283,6 +306,22 @@ INLINE void apart(const float* z, int64_t symbols, float scale, float* restrict 
     }
 }
 
+/* Symbols of unit power, real parts and then imaginary ones. */
+WIDE void amrq_point_unit(const float* z, int64_t symbols, float* out)
+{
+    double powers[8] = { 0 }, power = 0;
+    int64_t k = 0;
+    for (; k + 8 <= 2 * symbols; k += 8)
+        for (int j = 0; j < 8; j++)
+            powers[j] += (double)(z[k + j] * z[k + j]);
+    for (; k < 2 * symbols; k++)
+        power += (double)(z[k] * z[k]);
+    for (int j = 0; j < 8; j++)
+        power += powers[j];
+    const double size = sqrt(power / (double)symbols);
+    apart(z, symbols, (float)(1 / (size > 1e-30 ? size : 1e-30)), out);
+}
+
 INLINE void together(const float* z, int64_t symbols, float* restrict out)
 {
     for (int64_t k = 0; k < symbols; k++) {
@@ -303,11 +342,7 @@ int amrq_point_fit(const float* z, const struct kind* kind, const struct places*
     const int64_t symbols = places->count * places->length;
     float *unit = room, *turned = room + 2 * symbols, *more = room + 4 * symbols;
     int32_t* cells = (int32_t*)(room + 16 * symbols);
-    double power = 0;
-    for (int64_t k = 0; k < 2 * symbols; k++)
-        power += (double)(z[k] * z[k]);
-    const double size = sqrt(power / (double)symbols);
-    apart(z, symbols, (float)(1 / (size > 1e-30 ? size : 1e-30)), unit);
+    amrq_point_unit(z, symbols, unit);
     found->strange = kind->count ? amrq_point_strange(unit, kind, places, more) : 0;
     for (int again = 0; again < 2; again++) {
         const int64_t level = level_of(es_n0_db);
@@ -323,9 +358,9 @@ int amrq_point_fit(const float* z, const struct kind* kind, const struct places*
             break;
         es_n0_db = found->es_n0_db;
     }
+    describe(cells, kind, symbols, found);
     together(unit, symbols, out);
     together(turned, symbols, out + 4 * symbols);
-    amrq_point_products(cells, symbols, kind->levels[(int)found->level - LOWEST].scores, found->products);
     return test_points(found, kind, rules, symbols);
 }
 
@@ -346,7 +381,7 @@ int amrq_point_level(float* z, const struct kind* kind, const struct places* pla
         expected[2 * k] = table->points[2 * cells[k]];
         expected[2 * k + 1] = table->points[2 * cells[k] + 1];
     }
-    amrq_point_products(cells, symbols, table->scores, found->products);
+    describe(cells, kind, symbols, found);
     together(room, symbols, z);
     return 0;
 }

@@ -37,8 +37,11 @@ struct kind {
 struct places {
     int64_t count, length, rows, columns; /* a spectrum has rows x columns bins, two a symbol */
     const float* roots;                   /* exp(-2 pi i k / bins), real parts, then imaginary ones */
-    const float *whole, *others;          /* averages over chunks, by width, [3, count, count], symmetric */
+    const float* twists;                  /* of the product of row and column, [2, rows, columns] */
+    const float *whole, *others;          /* averages over chunks, by width, [3, count, count up to a multiple of 8] */
     const double* turns;                  /* exp(-2 pi i k / (8 count)), real parts, then imaginary ones */
+    const float* steps;                   /* the same */
+    const float* eighths;                 /* exp(-2 pi i j n / (8 count)), [2, count, 8], by n and j */
     const float* noise;                   /* real parts, then imaginary ones */
 };
 
