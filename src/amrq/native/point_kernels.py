@@ -92,7 +92,7 @@ class PointFound(NamedTuple):
 
 class _Level(ctypes.Structure):
     _fields_ = (
-        *((name, _POINTER) for name in ("points", "scores", "harmonic", "information")),
+        *((name, _POINTER) for name in ("firsts", "scores", "harmonic", "information")),
         *((name, _REAL) for name in ("reach", "per_unit", "amplitude")),
         ("side", _NUMBER),
     )
@@ -144,7 +144,7 @@ class PointKind:
         if min((symmetry, *orders)) < 1:
             raise ValueError("orders of powers are numbers from 1 on.")
         self._orders = np.array(orders, np.int32)
-        self._kept: dict[int, PointLevel] = {}
+        self._kept: dict[int, tuple[PointLevel, _Float]] = {}
         self._kind = _Kind(symmetry, on_a_line, len(orders), self._orders.ctypes.data, nearest)
         self._rules, self._radii = _Rules(*rules), int(rules.radii)
         self.kind, self.rules = ctypes.addressof(self._kind), ctypes.addressof(self._rules)
@@ -161,12 +161,14 @@ class PointKind:
         for array, kind, shape in wanted:
             if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
                 raise ValueError(f"tables for {level.side} x {level.side} cells are needed, without gaps.")
+        firsts = np.concatenate([level.points, level.scores[:, :2]], axis=1)
         number = level_db - _LOWEST
         if not 0 <= number < _LEVELS or not level.side:
             raise ValueError(f"there is no level of {level_db} dB.")
-        self._kept[level_db] = level
-        arrays = (array.ctypes.data for array, _, _ in wanted)
-        self._kind.levels[number] = _Level(*arrays, level.reach, level.per_unit, level.amplitude, level.side)
+        self._kept[level_db] = level, firsts
+        arrays = firsts, level.scores, level.harmonic, level.information
+        sizes = level.reach, level.per_unit, level.amplitude, level.side
+        self._kind.levels[number] = _Level(*(array.ctypes.data for array in arrays), *sizes)
 
 
 class PointPlaces:

@@ -38,14 +38,14 @@ WIDE void amrq_point_phases(const float* x, const float* y, const struct places*
         double a = 0, b = 0, c = 0, d = 0;
         int64_t k = length * n;
         for (; k + 1 < length * (n + 1); k += 2) {
-            const float *point = level->points + 2 * cells[k], *next = level->points + 2 * cells[k + 1];
+            const float *point = level->firsts + 4 * cells[k], *next = level->firsts + 4 * cells[k + 1];
             a += x[k] * point[0] + y[k] * point[1];
             b += y[k] * point[0] - x[k] * point[1];
             c += x[k + 1] * next[0] + y[k + 1] * next[1];
             d += y[k + 1] * next[0] - x[k + 1] * next[1];
         }
         if (k < length * (n + 1)) {
-            const float* point = level->points + 2 * cells[k];
+            const float* point = level->firsts + 4 * cells[k];
             a += x[k] * point[0] + y[k] * point[1];
             b += y[k] * point[0] - x[k] * point[1];
         }
@@ -72,9 +72,9 @@ WIDE void amrq_point_sum(float* x, float* y, const struct places* places, const 
     find_cells(x, y, count * length, level, cells);
     double noise = 0, amplitude = 0;
     for (int64_t k = 0; k < count * length; k++) {
-        const float* from = level->scores + ROW * (int64_t)cells[k];
-        noise += from[0];
-        amplitude += from[1];
+        const float* from = level->firsts + 4 * cells[k];
+        noise += from[2];
+        amplitude += from[3];
     }
     mean[0] = noise / (double)(count * length);
     mean[1] = amplitude / (double)(count * length);
@@ -146,7 +146,7 @@ static int fit_level(float* z, const struct kind* kind, const struct places* pla
     for (;;) {
         const struct level* table = &kind->levels[level - LOWEST];
         found->level = (double)level;
-        if (!table->points)
+        if (!table->scores)
             return 1;
         amrq_point_phases(z, z + symbols, places, table, cells, re, im);
         const double amplitude = table->amplitude * table->amplitude;
@@ -347,7 +347,7 @@ int amrq_point_fit(const float* z, const struct kind* kind, const struct places*
     for (int again = 0; again < 2; again++) {
         const int64_t level = level_of(es_n0_db);
         found->level = (double)level;
-        if (!kind->levels[level - LOWEST].points)
+        if (!kind->levels[level - LOWEST].scores)
             return 1;
         amrq_point_upright(unit, kind, places, rules, level, turned, found, more);
         /* As they are before the points turn them. */
@@ -378,8 +378,8 @@ int amrq_point_level(float* z, const struct kind* kind, const struct places* pla
         return 1;
     const struct level* table = &kind->levels[(int)found->level - LOWEST];
     for (int64_t k = 0; k < symbols; k++) {
-        expected[2 * k] = table->points[2 * cells[k]];
-        expected[2 * k + 1] = table->points[2 * cells[k] + 1];
+        expected[2 * k] = table->firsts[4 * cells[k]];
+        expected[2 * k + 1] = table->firsts[4 * cells[k] + 1];
     }
     describe(cells, kind, symbols, found);
     together(room, symbols, z);

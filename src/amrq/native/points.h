@@ -20,7 +20,7 @@
 
 /* A class at a level of noise: its table of cells of the plane, and what a symbol says of the phase, by radius. */
 struct level {
-    const float *points, *scores, *harmonic; /* [cells, 2], [cells, 17], complex [radii] */
+    const float *firsts, *scores, *harmonic; /* [cells, 4]: point, two derivatives; [cells, 17]; complex [radii] */
     const double* information;               /* [16, 16] */
     double reach, per_unit, amplitude;
     int64_t side;
@@ -30,7 +30,7 @@ struct kind {
     int64_t symmetry, on_a_line, count;
     const int32_t* orders; /* of lines that it does not have, [count] */
     double nearest;
-    struct level levels[LEVELS]; /* from LOWEST dB on; without points: not made yet */
+    struct level levels[LEVELS]; /* from LOWEST dB on; without scores: not made yet */
 };
 
 /* What depends on how many chunks there are, and how long. */

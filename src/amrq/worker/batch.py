@@ -184,7 +184,8 @@ class KeptChunks:
         if not chunks:
             return np.zeros((0, 1), np.complex64), math.nan
         found = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
-        power = np.einsum("nl,nl->n", found.real, found.real) + np.einsum("nl,nl->n", found.imag, found.imag)
+        parts = np.ascontiguousarray(found).view(np.float32)
+        power = np.einsum("nl,nl->n", parts, parts)
         usable = np.isfinite(power) & (power > 0)
         if np.count_nonzero(usable) != len(usable):
             found = found[usable]
