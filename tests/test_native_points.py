@@ -74,7 +74,7 @@ def test_spectra_of_any_size(
     monkeypatch.setattr(point_fit, "kernels", lambda: None)
     plain = test.fit(symbols, 10.0)
     lines = [(fit.strange_line, fit.own_line, fit.own_line_due) for fit in (compiled, plain)]
-    np.testing.assert_allclose(*lines, rtol=1e-4)
+    np.testing.assert_allclose(lines[0], lines[1], rtol=1e-4)
 
 
 def test_a_rough_start_is_mended(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:

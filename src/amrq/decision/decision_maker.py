@@ -4,7 +4,6 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,18 +12,19 @@ from numpy.typing import NDArray
 from amrq.chunks import SILENCE_POWER
 from amrq.classifier import Evidence
 from amrq.decision.decision import Decision, EsN0Bound, Reason
+from amrq.decision.decision_options import DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
-from amrq.options import above, at_least, between, check, described, option
+from amrq.native import kernels
 from amrq.tracking import EsN0Prior, new_share
 
-__all__ = ["DecisionMaker", "DecisionOptions"]
-
-_MOST_CHUNKS = 65_536
-"""Chunks a decision at most: their evidence is kept until it falls."""
+__all__ = ["DecisionMaker"]
 
 _AT_ONCE = 2048
 """Chunks looked at at a time: bounds memory."""
+
+_MOST_SINGLE = 1024
+"""Chunks up to which single precision is enough for sums of their bounded evidence; it takes half the time."""
 
 _EARLY_CHUNKS = 4
 """Chunks that an early decision needs at least, however sure it is: one odd chunk is no news."""
@@ -32,98 +32,6 @@ _EARLY_CHUNKS = 4
 _MOST_CARRIED = math.log(1000.0)
 """What earlier decisions can say against a hypothesis at most: were the class the same for ever, no bound would be
 needed; this is the caution of one who expects another class at one decision in a thousand."""
-
-
-@described
-@dataclass(frozen=True)
-class DecisionOptions:
-    """Settings for decisions on the evidence of many chunks.
-
-    Raises:
-        AmrqError: a value is out of its range.
-
-    >>> DecisionOptions(chunks_per_decision=8).threshold
-    0.75
-    >>> DecisionOptions(wrong_name_cost=9).threshold, DecisionOptions(min_confidence=0.8).threshold
-    (0.9, 0.8)
-    """
-
-    chunks_per_decision: int = option(
-        32,
-        "Chunks that one decision rests on. More chunks make it surer and slower.",
-        within=between(1, _MOST_CHUNKS),
-        flag="--chunks",
-    )
-    min_confidence: float = option(
-        0.0,
-        "Lowest probability at which the best class is named. 0: that which the cost of a wrong name gives.",
-        within=between(0, 1),
-        label="Lowest Confidence",
-        advanced=True,
-    )
-    early_confidence: float = option(
-        1.0,
-        "Probability from which a new answer is given early, before all chunks of a decision are there. 1: never.",
-        within=above(0, endless=True),
-        label="Early Decision at Confidence",
-        advanced=True,
-    )
-    change_evidence: float = option(
-        15.0,
-        "Log-likelihood ratio from which a decision is split in two, where the class changes inside it.",
-        unit="nats",
-        within=above(0, endless=True),
-        label="Evidence of a Change",
-        advanced=True,
-    )
-    memory: float = option(
-        0.0,
-        "Chunks after which the weight of earlier decisions on the same signal has fallen to 1/e. 0: no memory.",
-        unit="chunks",
-        within=at_least(0),
-        advanced=True,
-    )
-    track: bool = option(
-        True,
-        "Follow level and Es/N0 over many chunks, where the model can use them.",
-        choices={True: "Yes, where the model can use it", False: "No"},
-        label="Track Level and Es/N0",
-        advanced=True,
-    )
-    name_noise: bool = option(
-        False,
-        "Label what looks like noise alone 'no signal'. Otherwise it is 'unknown', since many carriers together (OFDM) "
-        "look like noise.",
-        choices={False: "unknown (it may be OFDM)", True: "no signal"},
-        label="Noise Alone is Called",
-        advanced=True,
-    )
-
-    check: bool = option(
-        True,
-        "Refuse names that the symbols' distances from the points, or the noise beside the signal, contradict.",
-        choices={True: "Yes", False: "No: the model is believed"},
-        label="Check Names by Points and Noise",
-        advanced=True,
-    )
-    wrong_name_cost: float = option(
-        3.0,
-        "What a wrong name costs, in right names that are not given ('unsure'). 3: a class is named from 0.75 on.",
-        within=at_least(0),
-        label="Cost of a Wrong Name",
-    )
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        check(self)
-
-    @property
-    def threshold(self) -> float:
-        """The lowest probability at which the best class is named.
-
-        With probability p of the best class, a name costs (1 - p) times the cost of a wrong one, and none costs p.
-        """
-        return self.min_confidence or self.wrong_name_cost / (1 + self.wrong_name_cost)
 
 
 _DEFAULTS = DecisionOptions()
@@ -479,8 +387,16 @@ class DecisionMaker:
         changes = np.zeros(sets, dtype=np.int64)
         if count < 2 or math.isinf(self.options.change_evidence):
             return changes, rows.sum(axis=1, dtype=np.float64)
-        # Single precision is enough for sums of bounded evidence, and takes half the time.
-        before = np.cumsum(rows, axis=1, dtype=np.float32 if count <= 1024 else np.float64)
+        native = kernels() if count <= _MOST_SINGLE else None
+        splits = None if native is None else native.decision_splits(rows)
+        if splits is not None:
+            for number in np.flatnonzero(splits.gains > self.options.change_evidence):
+                place = int(splits.places[number])
+                first = np.cumsum(rows[number, :place], axis=0, dtype=np.float32)[-1]
+                if self._is_change(splits.sums[number] - first, first):
+                    changes[number] = place
+            return changes, splits.sums
+        before = np.cumsum(rows, axis=1, dtype=np.float32 if count <= _MOST_SINGLE else np.float64)
         whole = before[:, -1:].copy()
         before = before[:, :-1]
         split = before.max(axis=2)
@@ -489,13 +405,16 @@ class DecisionMaker:
         best = split.argmax(axis=1)
         found = np.take_along_axis(split, best[:, None], axis=1)[:, 0] - whole.max(axis=2)[:, 0]
         for number in np.flatnonzero(found > self.options.change_evidence):
-            # Another Es/N0 of the same class (fading) is no change of class.
-            after = before[number, best[number]]
-            winners = [int(part.argmax()) for part in (whole[number, 0] - after, after)]
-            classes = np.searchsorted(self._start, winners, side="right")
-            if classes[0] != classes[1]:
+            last = before[number, best[number]]
+            if self._is_change(whole[number, 0] - last, last):
                 changes[number] = best[number] + 1
         return changes, whole[:, 0]
+
+    def _is_change(self, *sums: NDArray[np.floating[Any]]) -> bool:
+        """Return whether sums [H] of two parts have another class; another Es/N0 of the same (fading) is no change."""
+        winners = [int(part.argmax()) for part in sums]
+        first, second = np.searchsorted(self._start, winners, side="right").tolist()
+        return bool(first != second)
 
     def _fuse(
         self,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from amrq.native.block_kernels import BlockKernels
 from amrq.native.chunk_kernels import ChunkKernels
+from amrq.native.decision_kernels import DecisionKernels
 from amrq.native.emission_kernels import EmissionKernels
 from amrq.native.family_kernels import FamilyKernels
 from amrq.native.fit_kernels import FitKernels
@@ -34,7 +35,7 @@ from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 9
+_VERSION = 10
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -51,6 +52,7 @@ _Float32 = NDArray[np.float32]
 class Kernels(
     BlockKernels,
     ChunkKernels,
+    DecisionKernels,
     EmissionKernels,
     FamilyKernels,
     FitKernels,
@@ -71,6 +73,7 @@ class Kernels(
     def __init__(self, library: ctypes.CDLL) -> None:
         BlockKernels.__init__(self, library)
         ChunkKernels.__init__(self, library)
+        DecisionKernels.__init__(self, library)
         EmissionKernels.__init__(self, library)
         FamilyKernels.__init__(self, library)
         FitKernels.__init__(self, library)
