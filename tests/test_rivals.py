@@ -2,6 +2,7 @@
 """Constellations that look like a class's: they are found, and a name is no surer than they allow."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.classes import THESIS_9, LinearClass, linear_class
-from amrq.decision import Decision, DecisionChecker
+from amrq.decision import Decision, DecisionChecker, answer_text
 from amrq.decision import rivals as rivals_module
 from amrq.decision.rivals import _log_density, _table_of
+from amrq.scan import EmissionRecord, Survey
 
 CHECKER = DecisionChecker(THESIS_9.members)
 
@@ -107,3 +109,19 @@ def test_derivatives_of_densities_are_those_of_small_steps() -> None:
     assert by_level == pytest.approx((up - down) / (2 * step), abs=1e-5)
     up, down = (_log_density(z, points * np.exp(1j * side * step), 11.0)[0] for side in (1, -1))
     assert by_phase == pytest.approx((up - down) / (2 * step), abs=1e-5)
+
+
+def test_other_families_with_the_same_symbols_make_a_name_less_sure() -> None:
+    shares = {"linear": 0.53, "pi4dqpsk": 0.38, "dsss": 0.01, "unknown": 0.05, "ofdm": 0.03}
+    record = EmissionRecord(1, 0, 9, 0, 9, 0, 1, 0, 0, family="linear", label="QPSK", families=shares)
+    most, names = Survey(10e3, 100, main=record).beside_linear()
+    assert most == pytest.approx(0.53 / 0.92) and names == ("pi/4-DQPSK",)
+    decision = Decision("QPSK", 1.0, "QPSK", {"QPSK": 0.0}, 32, 0, 1024, 15.0, 0.0, "named")
+    found = decision.limited(most, names, 0.75)
+    assert (found.reason, found.best, found.alike) == ("unsure", "QPSK", names)
+    assert answer_text(found.reason, found.best, alike=found.alike) == "unsure, perhaps QPSK"
+    assert Survey(10e3, 100).beside_linear() == (1.0, ())
+    clear = replace(record, families={"linear": 0.9, "dsss": 0.01})
+    most, names = Survey(10e3, 100, main=clear).beside_linear()
+    assert most > 0.95 and not names
+    assert decision.limited(most, names, 0.75).label == "QPSK"

@@ -197,7 +197,7 @@ class _Run:
                     self._report(opened, found, None)
                     for sentence in told:
                         say(sentence)
-                    self.classify(linear)
+                    self.classify(linear, found.beside_linear())
                     return
             if stream is not None:
                 rest = self._rest(stream, min(opened.count or _MOST_OF_STREAM, _MOST_OF_STREAM))
@@ -284,8 +284,8 @@ class _Run:
             print(line.rstrip(), file=self._out)
         print(file=self._out, flush=True)
 
-    def classify(self, found: RecordedSignal) -> None:
-        """Classify one recording and show it."""
+    def classify(self, found: RecordedSignal, beside: tuple[float, tuple[str, ...]] = (1.0, ())) -> None:
+        """Classify one recording and show it; see `RecordingSession` for what may be beside."""
         if self._annotated is not None:
             self._annotations = AnnotationFile(*self._annotated)
             self._at_the_end(self._annotations.close)
@@ -298,7 +298,7 @@ class _Run:
             rolloff = self._recognition.front_end.rolloff or USUAL_ROLLOFF
             self._annotations.bandwidth = (1 + rolloff) * found.symbol_rate
             self._annotations.set_samples(found.recording.sample_rate, found.first_index)
-        session = RecordingSession(found, self._recognition, self._interrupted, say)
+        session = RecordingSession(found, self._recognition, self._interrupted, say, beside)
         votes: Counter[tuple[str, str]] = Counter()
         self._equalised, self._refuted = 0, Counter()
         try:

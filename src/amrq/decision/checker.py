@@ -102,7 +102,6 @@ _UNLIKELY = 0.05
 """Probability of a class below which it is refuted by its rivals."""
 _ALIKE = 0.1
 """Of the odds of a rival against a class, from which on it is given."""
-_MOST_ALIKE = 3
 
 
 class DecisionChecker:
@@ -219,11 +218,8 @@ class DecisionChecker:
                 refuted=decision.best,
             )
         likely = sorted(found, key=lambda name: -max(round(found[name]), 0))
-        alike = tuple(name for name in likely if math.exp(found[name]) / _ODDS > _ALIKE)[:_MOST_ALIKE]
-        decision = replace(decision, confidence=min(decision.confidence, own), alike=alike)
-        if decision.confidence < threshold:
-            return replace(decision, label=UNKNOWN, reason="unsure")
-        return decision
+        alike = [name for name in likely if math.exp(found[name]) / _ODDS > _ALIKE]
+        return decision.limited(own, alike, threshold)
 
     def _candidates(self, decision: Decision, threshold: float) -> list[str]:
         """Return the classes to be fitted, the most probable first."""

@@ -2,7 +2,7 @@
 """Decisions: the answer, the samples it refers to, and the evidence for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from amrq.model import NO_SIGNAL, UNKNOWN
@@ -17,6 +17,8 @@ REASONS: tuple[Reason, ...] = ("named", "unsure", "foreign", "noise", "silent")
 EsN0Bound = Literal["above", "below"]
 """On which side of an estimate the value lies, where the model cannot say more."""
 
+_MOST_ALIKE = 3
+"""Names that a decision gives beside its own."""
 _OUTSIDE = {UNKNOWN: "outside the classes", NO_SIGNAL: "noise"}
 
 
@@ -70,6 +72,25 @@ class Decision:
     misfit: float | None = None
     refuted: str = ""
     alike: tuple[str, ...] = ()
+
+    def limited(self, most: float, alike: Sequence[str], threshold: float) -> "Decision":
+        """Return a decision that names a modulation, no surer than others allow, which may be `unsure` then.
+
+        Args:
+            most: probability that the others leave its name, 0 to 1.
+            alike: the others, the likeliest first.
+            threshold: lowest confidence of a name.
+
+        >>> named = Decision("QPSK", 0.99, "QPSK", {}, 32, 0, 1024, 13.0, 0.0, "named")
+        >>> limited = named.limited(0.6, ["pi/4-DQPSK"], 0.75)
+        >>> limited.label, limited.reason, limited.confidence, limited.alike
+        ('unknown', 'unsure', 0.6, ('pi/4-DQPSK',))
+        """
+        if self.reason != "named":
+            return self
+        alike = tuple(dict.fromkeys((*alike, *self.alike)))[:_MOST_ALIKE]
+        found = replace(self, confidence=min(self.confidence, most), alike=alike)
+        return found if found.confidence >= threshold else replace(found, label=UNKNOWN, reason="unsure")
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON."""

@@ -57,6 +57,8 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
+_PHASE_KEYED = ("BPSK", "QPSK", "8PSK")
+"""Modulations whose symbols other families have as well."""
 
 
 def load_flowgraph(name: str, use: str) -> Any:
@@ -418,6 +420,7 @@ class RecordingSession:
         recognition: settings for recognising the signal.
         interrupted: once set, `run` raises `KeyboardInterrupt` between two decisions.
         say: called with each sentence of the board's client; None: the log.
+        beside: what signals of other families leave the name of a phase keying, 0 to 1, and which these are.
 
     Raises:
         AmrqError: GNU Radio is missing, or an argument cannot be used.
@@ -434,8 +437,9 @@ class RecordingSession:
         recognition: Recognition | None = None,
         interrupted: threading.Event | None = None,
         say: Callable[[str], None] | None = None,
+        beside: tuple[float, tuple[str, ...]] = (1.0, ()),
     ) -> None:
-        self.signal, self._recognition = signal, recognition or Recognition()
+        self.signal, self._recognition, self._beside = signal, recognition or Recognition(), beside
         self._stream = DecisionStream(interrupted)
         flowgraph = load_flowgraph("recording_flowgraph", "classifying a recording")
         self._recognition.require_board(live=False)
@@ -487,6 +491,8 @@ class RecordingSession:
         decided, sink = False, self._flowgraph.sink
         for decision, truth in self._stream.run(self._flowgraph):
             decided = True
+            if decision.best in _PHASE_KEYED:
+                decision = decision.limited(*self._beside, self._recognition.decision.threshold)
             # In seconds measured from the samples: an error of the symbol rate must not add up.
             origin = sink.timeline.locate(self.origin, decision.sample_index, decision.sample_count)
             yield decision, truth, decision_record(decision, truth, origin)

@@ -76,6 +76,10 @@ _OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", 
 """The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
+_SAME_SYMBOLS = {"pi4dqpsk": "pi/4-DQPSK", "oqpsk": "OQPSK", "dsss": "DSSS"}
+"""Families whose symbols, or chips, are those of a phase keying, with their labels."""
+_LIKELY_BESIDE = 0.1
+"""Share of such a family, from which on it is given."""
 _SURE = 0.8
 """Confidence of a family that is claimed of all of a recording in which the detector found nothing of the kind."""
 _MOST_WHOLE = 0.85
@@ -132,6 +136,22 @@ class Survey:
     fainter: int = 0
     noise: bool = False
     doubts: tuple[str, ...] = ()
+
+    def beside_linear(self) -> tuple[float, tuple[str, ...]]:
+        """Return what other families leave a phase keying of the main signal, 0 to 1, and the names of the likely ones.
+
+        They have the same symbols, as far as a receiver sees: pi/4-DQPSK and OQPSK at some other carrier or time, a
+        direct sequence in its chips.
+        """
+        families: Mapping[str, float] = {} if self.main is None else self.main.families
+        own, others = families.get("linear", 0.0), {name: families.get(name, 0.0) for name in _SAME_SYMBOLS}
+        total = own + sum(others.values())
+        if not total > 0:
+            return 1.0, ()
+        likely = sorted(
+            (name for name in others if others[name] > _LIKELY_BESIDE * total), key=others.__getitem__
+        )
+        return own / total, tuple(_SAME_SYMBOLS[name] for name in reversed(likely))
 
     def events(self) -> list[ScanEvent]:
         """Return an event for each emission, the main signal first, as a scan gives them when they are over."""
