@@ -2,12 +2,10 @@
 """The most specific name that an emission of a known family can be given, and what is measured of that family."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
-from amrq.errors import AmrqError
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear
-from amrq.measure import FrequencyKeying, InnerModem, SymbolRate, estimate_symbol_rate
+from amrq.measure import FrequencyKeying, InnerModem
 from amrq.protocols import PARAMETERS, Measure
 from amrq.text import engineering
 
@@ -38,8 +36,6 @@ _ACARS = 2400, 1200.0, 400.0
 """Bd, and Hz: rate and distance of the tones of MSK in AM, and how far that may be off."""
 _SYLLABLES, _VOICED = 14, 0.25
 """Pieces of 45 ms, in fewer of which syllables do not show; share of them that have a pitch."""
-_LINED, _CLOCKED = 0.25, 0.9
-"""Share of a line that is a tone; confidence of a symbol rate that data are told by."""
 _VOICE_LOW, _VOICE_HIGH = 700.0, (1300.0, 4500.0)
 """Hz: where the audio band of a voice begins at most, and where it ends."""
 _VOICE_PEAK = 2.3
@@ -261,13 +257,6 @@ def _ssb(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Deta
     side = "S" if found.side is None or found.confidence < _SURE else found.side[0].upper()
     if voice.likely > _LIKELY:
         return f"{side}SB voice", {}
-    # A level that stays and symbols with a clock: data. Tones beat as regularly, and are lines.
-    clock: SymbolRate | None = None
-    if voice.steady and look.line.share < _LINED:
-        with suppress(AmrqError):  # too few samples
-            clock = estimate_symbol_rate(look.centred, look.sample_rate)
-        if clock is not None and clock.confidence > _CLOCKED:
-            return f"{side}SB data", _measured(clock.confidence, inner_symbol_rate=clock.rate)
     return f"{side}SB", {}
 
 

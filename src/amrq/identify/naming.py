@@ -28,7 +28,6 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "dsss": ("chip_rate", "code_period"),
     "fm_narrow": ("deviation", "inner_symbol_rate"),
     "fm_wide": ("deviation", "pilot"),
-    "ssb": ("inner_symbol_rate",),
 }
 """Parameters by family that the line in words has, in their order."""
 _BOX = 0.7
