@@ -102,6 +102,15 @@ def test_what_is_beside_a_burst_has_no_level() -> None:
     assert found.levels == 2 and found.deviation == pytest.approx(1200.0, rel=0.02)
 
 
+def test_data_after_a_long_leader_have_their_levels() -> None:
+    # Of 1,600 symbols 700 are fitted: the first ones say nothing.
+    random = rng("leader and data")
+    numbers = np.concatenate([np.zeros(900, np.int64), random.integers(4, size=700)])
+    iq, width = _keyed(numbers, 4800.0, 2400.0, random, 20.0)
+    found = measure_frequency_keying(iq, RATE, width)
+    assert found.levels == 4 and found.deviation == pytest.approx(3600.0, rel=0.02)
+
+
 def test_outermost_tones_beyond_the_edges_of_a_box_are_seen() -> None:
     random = rng("tones beyond the box")
     iq, width = _keyed(random.integers(8, size=150), 300.0, 600.0, random, 20.0)

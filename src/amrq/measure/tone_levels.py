@@ -26,7 +26,9 @@ _LEAST_SYMBOLS, _LEAST_KEPT = 24, 7
 """Symbols that are fitted; where each tone is seen to be kept for some of the clock's steps, so few are enough."""
 _LEAST_SLOW, _LEAST_KEYED = 6, 16
 """Symbols of slow tones whose clock is sure, and symbols of two or four levels, which are fitted, at least."""
-_MOST_SYMBOLS = 700
+_MOST_SYMBOLS, _LONG = 700, 1.2
+"""Symbols that are fitted, at most; so many times as many there are, and so much more the last ones vary, where those
+are taken instead of the first ones."""
 _TAPS = 2
 """Symbols on either side whose levels count."""
 _ORDERS = (2, 4)
@@ -201,12 +203,18 @@ def fit_levels(keyed: KeyedSamples, symbol_rate: float, slow: bool = False) -> L
 
 def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | None:
     step = keyed.rate / symbol_rate
-    count = min(int((len(keyed) - 2) / step) - 1, _MOST_SYMBOLS)
+    there = int((len(keyed) - 2) / step) - 1
+    count = min(there, _MOST_SYMBOLS)
     if count < least:
         return None
     # The averages differ most where they are of whole symbols.
     edges = (np.arange(count + 1)[None, :] + np.arange(_PHASES)[:, None] / _PHASES) * step
     whole = np.diff(keyed.phase(edges), axis=1) / step
+    if there > _LONG * count:  # data may follow a leader
+        later = edges + (there - count) * step
+        last = np.diff(keyed.phase(later), axis=1) / step
+        if last.var() > _LONG * whole.var():
+            edges, whole = later, last
     phase = int(np.argmax(whole.var(axis=1)))
     means, starts = whole[phase], edges[phase, :-1]
     eye = np.diff(keyed.phase(starts[:, None] + np.array([0.4, 0.6]) * step), axis=1)[:, 0] / (0.2 * step)
