@@ -101,3 +101,13 @@ def test_samples_are_moved_as_numpy_moves_them(
     assert len(native.moved(samples[:0], cycles)) == 0
     with pytest.raises(ValueError, match="complex64"):
         native.moved(samples.astype(complex), cycles)
+
+
+def test_largest_squares_are_those_of_numpy(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = rng("native emissions", "largest")
+    rows = (random.normal(size=(90, 23, 2)) @ [1, 1j]).astype(np.complex64)
+    compiled = looks.largest_squares(rows)
+    monkeypatch.setattr(looks, "kernels", lambda: None)
+    np.testing.assert_allclose(compiled, looks.largest_squares(rows), rtol=1e-6)
+    with pytest.raises(ValueError, match="rows, length"):
+        native.largest_squares(rows[0])

@@ -20,6 +20,7 @@ __all__ = [
     "Band",
     "band_alone",
     "checked_look",
+    "largest_squares",
     "line_place",
     "logistic",
     "noise_beside",
@@ -93,6 +94,18 @@ def checked_look(iq: _Samples, sample_rate: float, bandwidth: float | None) -> t
 def squares(values: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[np.float32]:
     """Return squared magnitudes, in single precision."""
     return np.asarray(values.real * values.real + values.imag * values.imag, dtype=np.float32)
+
+
+def largest_squares(values: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Return the largest squared magnitude of each row, in single precision.
+
+    >>> largest_squares(np.array([[1, 2j], [3, 0]], np.complex64)).tolist()
+    [4.0, 9.0]
+    """
+    native = kernels()
+    if native is not None and native.has_emissions and values.dtype == np.complex64:
+        return native.largest_squares(values)
+    return np.asarray(squares(values).max(axis=1))
 
 
 def turned(samples: _Samples, cycles: float) -> _Samples:

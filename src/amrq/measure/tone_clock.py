@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import line_place, squares
+from amrq.measure.looks import largest_squares, line_place, squares
 
 __all__ = ["tone_clock_rates"]
 
@@ -111,7 +111,7 @@ def _share_of_tone(samples: _Samples, window: int) -> float:
     """Return the share of the power of windows, one after the other, that is in the largest bin of their transforms."""
     count = min(len(samples) // window, _MOST_TRANSFORMED // window)
     pieces = samples[: count * window].reshape(count, window)
-    tops = squares(fft.fft(pieces, 2 * window, axis=1)).max(axis=1).astype(np.float64)
+    tops = largest_squares(fft.fft(pieces, 2 * window, axis=1)).astype(np.float64)
     power = float(squares(pieces).sum(dtype=np.float64))
     return float(tops.sum()) / (window * power) if power > 0 else 0.0
 
@@ -120,10 +120,9 @@ def _swing(samples: _Samples, window: int) -> _Swing | None:
     """Return the clearest line of the largest bin's swing in windows of a length."""
     hop = max(1, window // _HOPS)
     most = max(round(_FEWEST * 2 * _HOPS), _MOST_TRANSFORMED // window)
-    starts = np.arange(0, len(samples) - window + 1, hop)[:most]
-    pieces = samples[starts[:, None] + np.arange(window)]
+    pieces = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop][:most]
     size = int(fft.next_fast_len(round(1.6 * window)))
-    tops = np.sqrt(squares(fft.fft(pieces, size, axis=1)).max(axis=1)).astype(np.float64)
+    tops = np.sqrt(largest_squares(fft.fft(pieces, size, axis=1))).astype(np.float64)
     tops -= tops.mean()
     length = int(fft.next_fast_len(_FINER * len(tops), True))
     lines = np.abs(fft.rfft(tops * np.hanning(len(tops)), length))

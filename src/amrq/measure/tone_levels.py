@@ -283,10 +283,13 @@ def _changed_at(fit: LevelFit) -> int:
 def _smooth_likelihood(values: _Reals) -> float:
     """Return the log-likelihood of values by the best of three densities without levels, less what two numbers cost."""
     count = len(values)
-    away = values - float(np.median(values))
-    reach, spread = float(np.ptp(values)), float(np.std(values))
+    ordered = np.sort(values)
+    reach, mean = float(ordered[-1] - ordered[0]), float(values.mean())
     if not reach > 0:
         return math.inf
+    away = values - float(ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    beside = values - mean
+    spread = math.sqrt(float(beside @ beside) / count)
     uniform = -math.log(reach)
     normal = -math.log(spread) - _NORMAL
     laplace = -math.log(2 * float(np.mean(np.abs(away)))) - 1

@@ -24,7 +24,7 @@ class EmissionKernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         # Not in a library that was built before.
-        self.has_emissions = hasattr(library, "amrq_moved")
+        self.has_emissions = hasattr(library, "amrq_largest_squares")
         if not self.has_emissions:
             return
         self._two_states = library.amrq_two_states
@@ -39,6 +39,9 @@ class EmissionKernels:
         self._moved = library.amrq_moved
         self._moved.argtypes = [pointer, number, ctypes.c_double, pointer]
         self._moved.restype = None
+        self._largest_squares = library.amrq_largest_squares
+        self._largest_squares.argtypes = [pointer, number, number, pointer]
+        self._largest_squares.restype = None
         self._add_powers = library.amrq_add_powers
         self._add_powers.argtypes = [pointer, number, number, pointer]
         self._add_powers.restype = None
@@ -110,6 +113,14 @@ class EmissionKernels:
         held = np.ascontiguousarray(samples)
         out = np.empty(len(held), np.complex64)
         self._moved(held.ctypes.data, len(held), float(cycles), out.ctypes.data)
+        return out
+
+    def largest_squares(self, rows: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Return the largest squared magnitude of each of complex64 [rows, length], length at least 1."""
+        if rows.dtype != np.complex64 or rows.ndim != 2 or not rows.shape[1]:
+            raise ValueError(f"complex64 [rows, length] is needed, not {rows.dtype} {list(rows.shape)}.")
+        held, out = np.ascontiguousarray(rows), np.empty(len(rows), np.float32)
+        self._largest_squares(held.ctypes.data, *held.shape, out.ctypes.data)
         return out
 
     def summed_powers(self, spectra: NDArray[np.complex64]) -> _Reals:

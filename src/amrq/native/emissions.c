@@ -127,3 +127,17 @@ WIDE void amrq_moved(const float* samples, int64_t count, double cycles, float* 
         }
     }
 }
+
+/* The largest power of each row: complex [rows, length] to [rows]. */
+WIDE void amrq_largest_squares(const float* values, int64_t rows, int64_t length, float* out)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        const float* from = values + 2 * length * row;
+        float top = 0;
+        for (int64_t n = 0; n < length; n++) {
+            const float power = from[2 * n] * from[2 * n] + from[2 * n + 1] * from[2 * n + 1];
+            top = power > top ? power : top;
+        }
+        out[row] = top;
+    }
+}
