@@ -4,6 +4,7 @@
 import functools
 import math
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -72,11 +73,11 @@ class symbol_front_end(gr.hier_block2):
 
     The first symbols leave when some 1,070 have come in, and not before 16,384 samples where these are cleaned; they
     are held back further, at most 512, until the carrier shows as a spectral line. Later ones are some 340 symbols
-    late, or leave when their burst is over. Work is done on 22 ms of samples at a time (on less where the buffer holds
-    less, and where no sample comes for 50 ms). Frequency corrections fall on multiples of 32 symbols, counted from the
-    first one put out, so that none falls inside a chunk of 32. Symbols leave in whole chunks of 32; at the end of a
-    finite stream, before a break of the stream (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
-    value) and where no sample comes for a second, less than a chunk is left out.
+    late, or leave when their burst is over. Work is done on 22 ms of samples at a time, of a file on what is read in
+    that time (on less where the buffer holds less, and where no sample comes for 50 ms). Frequency corrections fall on
+    multiples of 32 symbols, counted from the first one put out, so that none falls inside a chunk of 32. Symbols leave
+    in whole chunks of 32; at the end of a finite stream, before a break of the stream (tags `rx_freq`, `rx_time`,
+    `rx_rate`, `rx_overflow` with a new value) and where no sample comes for a second, less than a chunk is left out.
 
     Tags written: `input_seconds`, `input_rate`, `not_finite`, `burst_border`, `carrier_offset` (cycles/symbol),
     `snr_db` (Es/N0) and `equaliser`. From them the classifier reports time, frequency and strength of a signal. Other
@@ -119,7 +120,9 @@ class symbol_front_end(gr.hier_block2):
         room = int(min(max(_BUFFER * sample_rate / symbol_rate, _LEAST_BUFFER), _LARGEST_BUFFER))
         self._before.set_min_output_buffer(0, room)
         least = int(min(max(_LEAST_READ, _READ_SECONDS * sample_rate), room // 4))
-        self._symbols = _symbols(receiver, self._before, self._sample_rate, float(symbol_rate), least)
+        self._symbols = _symbols(
+            receiver, self._before, self._sample_rate, float(symbol_rate), (least, room // 4)
+        )
         self.connect(self, self._before, self._symbols, self)
 
     @property
@@ -184,12 +187,18 @@ class symbol_front_end(gr.hier_block2):
 class _symbols(gr.basic_block):
     """The work of `symbol_front_end`, on the output of the block `before`.
 
-    So many samples, `least_read`, are waited for before more work is done, unless no sample comes for a while; at low
-    rates, where they would last long, only as many of them as the receiver's next block needs.
+    So many samples are waited for before more work is done, unless no sample comes for a while: `reads[0]`, or what
+    arrives in 22 ms where samples arrive faster than a radio gives them, `reads[1]` at most; at low rates, where they
+    would last long, only as many of them as the receiver's next block needs.
     """
 
     def __init__(
-        self, receiver: Receiver, before: Any, rate: float, symbol_rate: float, least_read: int = _LEAST_READ
+        self,
+        receiver: Receiver,
+        before: Any,
+        rate: float,
+        symbol_rate: float,
+        reads: tuple[int, int] = (_LEAST_READ, _LEAST_READ),
     ) -> None:
         gr.basic_block.__init__(
             self, name="amrq_symbol_front_end", in_sig=[np.complex64], out_sig=[np.complex64]
@@ -197,7 +206,7 @@ class _symbols(gr.basic_block):
         self.error: Exception | None = None
         self.receiver, self._before = receiver, before
         self._rate, self._symbol = rate, rate / symbol_rate
-        self._least_read = least_read
+        self._reads = reads
         self._changes: list[Any] = []
         self._over = threading.Event()
         self._idle: threading.Thread | None = None
@@ -218,6 +227,7 @@ class _symbols(gr.basic_block):
         self._fed = 0  # samples at the input's beginning that the receiver has already
         self._origin = 0  # sample that the receiver's stream began with
         self._hurry = False  # samples at the input are to be received, however few
+        self._awaited, self._fed_at = self._reads[0], time.monotonic()  # samples; when the last were received
         self._flush_after: int | None = None  # samples after which a flush is due
         self._ready = np.zeros(0, np.complex64)
         self._marks: list[tuple[int, str, Any]] = []  # symbol, key and value of the tags to be written
@@ -249,13 +259,16 @@ class _symbols(gr.basic_block):
 
     def _watch_input(self) -> None:
         """Have what is held back put out once no sample has come for a while; before that, what waits for more."""
-        seen = flushed = looks = 0
+        seen = flushed = looks = waits = received = 0
         # Looks are counted, not seconds: a machine that is busy delays them as it delays the source.
         while not self._over.wait(_PAUSE_SECONDS):
-            came = int(self._before.nitems_written(0))
+            came, before = int(self._before.nitems_written(0)), received
+            received = self._received()
             looks = looks + 1 if came == seen else 0
             seen = came
-            if looks and self._received() < came:
+            # What was awaited by the pace of a file would last long by that of a radio.
+            waits = waits + 1 if received == before and self._awaited > self._reads[0] else 0
+            if (looks or waits > 1) and received < came:
                 if not self._hurry:
                     self._look_at_input()
             elif looks >= _IDLE_SECONDS / _PAUSE_SECONDS and came > flushed and not len(self._ready):
@@ -309,7 +322,7 @@ class _symbols(gr.basic_block):
             return [1] * ninputs
         if self._hurry:
             return [self._fed + 1] * ninputs
-        least = self._least_read
+        least = self._awaited
         return [
             self._fed + (least if least > _LEAST_READ else max(1, min(least, self.receiver.wanted)))
         ] * ninputs
@@ -347,6 +360,9 @@ class _symbols(gr.basic_block):
             tags = self.get_tags_in_range(0, first, read + stop)
             self._tags += sorted(tags, key=lambda tag: tag.offset)
             self._receive(samples[self._fed : stop], first, tags)
+            now = time.monotonic()
+            arrived = _READ_SECONDS * (stop - self._fed) / max(now - self._fed_at, 1e-6)
+            self._awaited, self._fed_at = int(min(max(self._reads[0], arrived), self._reads[1])), now
             self._fed = stop
         # GNU Radio counted the input before the stream ended: more samples may have come since.
         over = self._is_over() and self._before.nitems_written(0) == read + stop
