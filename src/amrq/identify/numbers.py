@@ -70,6 +70,8 @@ _TWO = 0.25, 0.42
 """Spread of an amplitude about two levels: keys have less, a sine 0.5."""
 _MOST_IN_LINE = 0.5, 0.65
 """Share of the line where the lower level is not off: keying on and off leaves a half."""
+_EDGES = ("nrz", "manchester")
+"""Line codes with pulses and gaps of several lengths."""
 _STAYS, _CODED = (0.3, 0.5), (0.4, 0.7)
 """Share of the line of a carrier that stays; confidence of a clock, which noise in a code leaves."""
 _FAST, _ANY_RATE, _ON = (60.0, 80.0), (0.15, 0.25), (0.8, 0.9)
@@ -222,10 +224,10 @@ def _coded(case: Case) -> float:
     """Return how clearly a carrier that stays is keyed in a line code whose clock shows, 0 to 1.
 
     None of 240 simulated looks at AM has such lengths; one in a hundred of symbols and single sidebands has, but no
-    carrier with sidebands that mirror each other.
+    carrier with sidebands that mirror each other. A tone's half waves are all alike, as pulses of a position are.
     """
     keying = case.look.keying
-    if keying.code is None or not keying.clocked:
+    if keying.code not in _EDGES or not keying.clocked:
         return 0.0
     mirror = ramp(case.look.sidebands.symmetry, *_LIKE_AM) * ramp(case.look.line.share, *_STAYS)
     return mirror * ramp(keying.confidence, *_CODED)
