@@ -387,18 +387,19 @@ class classifier_sink(gr.sync_block):
         """Return chunks, of which the first has number `read`, with what their tags say."""
         count = len(chunks)
         tags = sorted(self.get_tags_in_range(0, read, read + count), key=lambda tag: tag.offset)
+        keys = [pmt.symbol_to_string(tag.key) for tag in tags]
         numbers = np.arange(read, read + count, dtype=np.int64)
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
         breaks: list[int] = []
         borders: list[int] = []
         es_n0_db = np.full(count, self._es_n0_db, np.float32)
-        for tag in tags:  # before any tag gives a symbol's time
-            if pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
+        for tag, key in zip(tags, keys, strict=True):  # before any tag gives a symbol's time
+            if key == INPUT_SECONDS_KEY:
                 symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
                 self.timeline.add_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
-        for tag in tags:
-            key, chunk = pmt.symbol_to_string(tag.key), tag.offset - read
+        for tag, key in zip(tags, keys, strict=True):
+            chunk = tag.offset - read
             if key == SAMPLE_INDEX_KEY:
                 index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, n)) for n in range(2))
                 self._origin = (tag.offset, index, hop)

@@ -58,6 +58,8 @@ class EsN0Prior:
     def __init__(self, hypotheses: Sequence[Hypothesis], log_prior: NDArray[np.float64]) -> None:
         self.levels = tuple(sorted({h.es_n0_db for h in hypotheses if h.es_n0_db is not None}))
         """Es/N0 in dB that the weights stand for, rising; empty where the model weighs none."""
+        levels = np.array(self.levels)
+        self._borders = (levels[1:] + levels[:-1]) / 2
         self.columns = np.array(
             [n for n, h in enumerate(hypotheses) if h.es_n0_db is not None], dtype=np.int64
         )
@@ -86,20 +88,18 @@ class EsN0Prior:
         Args:
             es_n0_db: [N], dB; NaN where it is not known: all levels are then weighed by their prior.
         """
-        levels = np.array(self.levels)
-        borders = (levels[1:] + levels[:-1]) / 2
-        away = np.where(np.isnan(es_n0_db), 0.0, es_n0_db)[:, None]
-        away = borders - away
+        known = ~np.isnan(es_n0_db)
+        away = self._borders - np.where(known, es_n0_db, 0.0)[:, None]
         # Two halves of normal distributions that meet at the measured value.
         below = 2 * _BELOW_DB / (_ABOVE_DB + _BELOW_DB)
         up_to = np.where(
             away < 0, below * ndtr(away / _BELOW_DB), below - 1 + (2 - below) * ndtr(away / _ABOVE_DB)
         )
-        edges = np.concatenate([np.zeros((len(away), 1)), up_to, np.ones((len(away), 1))], axis=1)
-        weights = (1 - _MISTAKEN) * np.diff(edges, axis=1) + _MISTAKEN / len(levels)
-        result = np.log(weights)
-        result[np.isnan(es_n0_db)] = self._expected
-        return result
+        edges = np.zeros((len(away), len(self.levels) + 1))
+        edges[:, 1:-1], edges[:, -1] = up_to, 1.0
+        result = np.log((1 - _MISTAKEN) * (edges[:, 1:] - edges[:, :-1]) + _MISTAKEN / len(self.levels))
+        result[~known] = self._expected
+        return np.asarray(result)
 
     def log_prior(self, log_weights: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the logarithm of each hypothesis's probability: float64 [N, H].

@@ -230,6 +230,11 @@ class DecisionMaker:
         start, count = 0, len(chunks.indices)
         while start < count:
             options = self.options  # another thread may replace the options
+            if 0 < self._count < options.chunks_per_decision <= self._count + count - start:
+                joined = self._joined(chunks.part(start, count))
+                if joined is not None:
+                    self._clear()
+                    chunks, start, count = joined, 0, len(joined.indices)
             if not (self._count or self._silent or options.early_confidence < 1 or options.memory):
                 # The common case, many whole decisions at once.
                 whole = self._decide_whole(chunks.part(start, count))
@@ -252,6 +257,14 @@ class DecisionMaker:
             if early is not None or self._count >= options.chunks_per_decision:
                 decisions += self._decide()
         return decisions
+
+    def _joined(self, chunks: _Chunks) -> _Chunks | None:
+        """Return the chunks that wait for their decision and these, to decide on many at once; None if they may not."""
+        if self._silent or self.options.early_confidence < 1 or self.options.memory:
+            return None
+        pieces = [*self._pieces, chunks]
+        columns = {tuple(column is None for column in piece) for piece in pieces}
+        return _Chunks.join(pieces) if len(columns) == 1 else None
 
     def _decide_whole(self, chunks: _Chunks) -> list[Decision]:
         """Decide on all full sets of chunks before the first change of class."""
