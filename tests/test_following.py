@@ -63,6 +63,18 @@ def test_cuts_do_not_matter_while_the_channel_moves() -> None:
         np.testing.assert_allclose(cut, getattr(whole, name), atol=1e-4)
 
 
+def test_a_long_call_is_followed_as_short_ones_are() -> None:
+    """More blocks in a call than those whose motions are remembered else."""
+    samples = np.concatenate([drifting("QPSK", 5e-5, start) for start in (0.0, 0.02, -0.02, 0.0)])
+    whole = receive_all(samples, SAMPLES, 1.0)
+    receiver = BurstReceiver(SAMPLES, 1.0)
+    parts = [receiver.process(piece) for piece in np.array_split(samples, 9)]
+    parts.append(receiver.finish())
+    for name in ("symbols", "positions", "carrier_offset"):
+        cut = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_allclose(cut, getattr(whole, name), atol=1e-4)
+
+
 def test_a_signal_that_begins_beside_the_middle_is_gone_to_at_once() -> None:
     received = receive_all(drifting("QPSK", 1e-9, 0.6)[:9_000], SAMPLES, 1.0)
     assert abs(np.median(received.carrier_offset) - 0.6) < 1e-3

@@ -321,7 +321,7 @@ class Receiver:
         samples = turned_along(samples[:, keep], self._path.motions(number), number)
         self._samples = np.concatenate((self._samples, samples.ravel()))
         self._clocks += self._clock.process(self._line.process(edge, keep.start), ended)
-        self._path.keep(_REMEMBERED)
+        self._path.keep(_REMEMBERED + len(spectra))  # what comes next asks for those of all these blocks
         self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
 
     def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
