@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from amrq.identify.look import EmissionLook
-from amrq.identify.numbers import NUMBERS, Case, angled
+from amrq.identify.numbers import NUMBERS, Case, angled, message_on_axis
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
@@ -146,6 +146,27 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
         _measure(case, "fm", score, measured)
 
 
+def _seek_message(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for AM what lies on one axis and has the values of a message, whatever its bandwidth and without a carrier.
+
+    Models have learnt AM with a carrier and as wide as audio.
+    """
+    best = max(score, key=lambda name: score[name])
+    unproven_keys = best in _LIKE_KEYS and proof_of(case, best, 0.0) < PROVEN
+    if "am" not in score or not (unproven_keys or best in _ON_ONE_AXIS):
+        return
+    found = message_on_axis(case)
+    if found > 0:
+        measured["am"] = _MOST_EVIDENCE * found
+        score["am"] = max(score["am"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
+
+
+_ON_ONE_AXIS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm", UNKNOWN)
+"""Families that AM of a wide message, or without a carrier, is taken for."""
+_LIKE_KEYS = ("ook", "pulse", "carrier")
+"""The same, where neither keys nor pulses are seen."""
+
+
 def _limited(
     case: Case, probabilities: dict[str, float], shares: Mapping[str, float], measured: Mapping[str, float]
 ) -> dict[str, float]:
@@ -216,6 +237,7 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
             if name not in measured and name in score and case.has(*needs):
                 _measure(case, name, score, measured)
     _seek_others(case, score, measured)
+    _seek_message(case, score, measured)
     probabilities = _limited(case, _softmax(score), shares, measured)
     likeliest = max(probabilities, key=lambda name: probabilities[name])
     foreign = not_learnt(look)

@@ -36,6 +36,8 @@ _ACARS = 2400, 1200.0, 400.0
 """Bd, and Hz: rate and distance of the tones of MSK in AM, and how far that may be off."""
 _SYLLABLES, _VOICED = 14, 0.25
 """Pieces of 45 ms, in fewer of which syllables do not show; share of them that have a pitch."""
+_ON_AXIS, _NO_CARRIER = 0.5, 0.05
+"""Share of the power on one axis, and share of a carrier in it, at most, of double sidebands without a carrier."""
 _VOICE_LOW, _VOICE_HIGH = 700.0, (1300.0, 4500.0)
 """Hz: where the audio band of a voice begins at most, and where it ends."""
 _VOICE_PEAK = 2.3
@@ -243,6 +245,9 @@ def _wide_fm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, 
 
 
 def _am(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    axis = look.__dict__.get("real_axis")
+    if axis is not None and axis.alone > _ON_AXIS and axis.carrier < _NO_CARRIER:
+        return "DSB-SC", {}
     found = look.am
     low, high = found.audio_band or (None, None)
     details = _measured(found.confidence, depth=found.depth, audio_low=low, audio_high=high)

@@ -24,6 +24,7 @@ from amrq.measure import (
     PhaseKeying,
     Pulses,
     QuarterTurns,
+    RealAxis,
     Sidebands,
     Spreading,
     SsbMeasures,
@@ -39,6 +40,7 @@ from amrq.measure import (
     measure_phase_keying,
     measure_pulse,
     measure_quarter_turns,
+    measure_real_axis,
     measure_sidebands,
     measure_spreading,
     measure_ssb,
@@ -302,6 +304,11 @@ class EmissionLook:
     def spreading(self) -> Spreading:
         """Direct sequences."""
         return measure_spreading(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def real_axis(self) -> RealAxis:
+        """Whether it is a carrier times something real."""
+        return measure_real_axis(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
     def power_lines(self) -> PowerLines:

@@ -24,6 +24,7 @@ __all__ = [
     "levels_of",
     "lined",
     "lopsided",
+    "message_on_axis",
     "mirrored",
     "modem_inside",
     "outcome",
@@ -57,6 +58,10 @@ _GATHERED, _THROUGH = (0.6, 0.85), (0.85, 1.0)
 _DEEPEST, _AUDIBLE = 1.2, (25e3, 36e3)
 """Depth: deeper is keying. Hz: an emission with sidebands of audio, which goes to 12 kHz, is no wider than the former,
 with the error of a box."""
+_VALUES, _SPARSE, _ON_AXIS = (2.45, 2.75), (7.0, 9.0), (0.5, 0.7)
+"""Kurtosis of what lies on one axis: more than that of symbols' levels, less than that of pulses; share that does."""
+_LED, _CARRIER = 0.3, (0.2, 0.5)
+"""So much less on the axis is enough where the carrier has such a share of the power."""
 _SIDED, _AWAY, _FARTHER = (8.0, 16.0), (3.5, 6.0), (2.5, 4.0)
 """Power of sidebands in deviations of the noise's, and half-power frequency over that to which the line is followed:
 phase noise and drift lie nearer; where sidebands are in quadrature, phase noise has 2."""
@@ -340,9 +345,15 @@ def mirrored(case: Case) -> float:
 
 
 def wide_keyed(case: Case) -> float:
-    """Return how clearly a carrier has sidebands that mirror each other and are wider than those of audio, 0 to 1."""
+    """Return how clearly a carrier has sidebands that mirror each other and are wider than those of audio, 0 to 1.
+
+    Those of a wide message are not keys.
+    """
     wide = ramp(case.look.bandwidth, *_AUDIBLE)
-    return wide * _sided(case) if wide and case.look.line.share > _MOST_IN_LINE[0] else 0.0
+    if not wide or case.look.line.share <= _MOST_IN_LINE[0]:
+        return 0.0
+    sided = wide * _sided(case)
+    return sided * (1 - message_on_axis(case)) if sided else 0.0
 
 
 def _sided(case: Case) -> float:
@@ -353,6 +364,20 @@ def _sided(case: Case) -> float:
     alone = ramp(case.look.line.share, *_LINE_ALONE)
     clear = max(ramp(am.confidence, *_AM_CLEAR), alone * ramp(am.confidence, *_ALONE_CLEAR))
     return clear * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
+
+
+def message_on_axis(case: Case) -> float:
+    """Return how clearly all lies on one axis, with a message's many values there and not a few levels, 0 to 1.
+
+    Pulses and long pauses have a larger kurtosis than messages.
+    """
+    if _line(case.look.power_lines.square) <= 0:
+        return 0.0
+    found = case.look.real_axis
+    values = ramp(found.kurtosis, *_VALUES) * (1 - ramp(found.kurtosis, *_SPARSE))
+    # Without a carrier the phase is that of the sum, which follows what lies across a little.
+    led = _LED * ramp(found.carrier, *_CARRIER)
+    return ramp(found.alone + led, *_ON_AXIS) * values
 
 
 def drifting(case: Case) -> float:

@@ -24,6 +24,7 @@ from amrq.identify.numbers import (
     levels_of,
     lined,
     lopsided,
+    message_on_axis,
     mirrored,
     modem_inside,
     outcome,
@@ -53,8 +54,8 @@ at 0.9 it would cost three times as many, and keep hardly fewer names of familie
 _CARRIED, _MOST_UNPROVEN = 0.5, 0.85
 """Probability of such a family, at most, from that share to a share of 1."""
 _WEAK_PROOF = 0.8
-"""What a line without sidebands, peaks of a frequency and the skew of a voice's spectrum prove at most: others have
-them, too, so that a family is below 0.9 by them alone."""
+"""What a line without sidebands, peaks of a frequency, the skew of a voice's spectrum, and a wide band that is like
+noise prove at most: others have them, too, so that a family is below 0.9 by them alone."""
 _SHARP, _DWELLS = 0.3, 0.5
 """Proof that frequency keying without a rest is, and one between two held tones, whose pattern repeats."""
 _ROUND_ENVELOPE = 0.18
@@ -137,10 +138,14 @@ def contradiction_of(case: Case, name: str) -> float:
         against = mirrored(case) * (1 - max(switched(case), fast_keyed(case)))
         if name in _SIDED:
             against = min(1.0, _SIDED[name] * against)
+    message = _message(case)
+    if name in _FEW_LEVELS:
+        against = max(against, message)
     if name == "carrier":
         against = max(against, lopsided(case), angled(case), fast_keyed(case))
     if name == "am":
         against = max(fast_keyed(case), (1 - mirrored(case)) * max(lopsided(case), angled(case)))
+        against *= 1 - message
     if name in _NO_SWEEPS and case.has("chirp"):
         against = max(against, _swept(case, name))
     if name in _NO_SUBCARRIERS and case.has("subcarriers"):
@@ -156,12 +161,17 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in ("linear", "pi4dqpsk"):
         against = max(against, ramp(case.eighths() if name == "linear" else -case.eighths(), *_EIGHTHS))
     if name in _KEYED and case.has("frequency_keying"):
-        audio = audible(case, name != "fskm")
-        found = case.look.frequency_keying
-        against = max(against, audio, waved(case), found.phase_like, ramp(found.swept, *_SWEPT))
-        against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
-        if levels_of(case) not in ("", name):
-            against = max(against, ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
+        against = max(against, _unlike_keys(case, name))
+    return against
+
+
+def _unlike_keys(case: Case, name: str) -> float:
+    """Return how clearly the frequency is not keyed, or keyed with another number of tones, 0 to 1."""
+    found = case.look.frequency_keying
+    against = max(audible(case, name != "fskm"), waved(case), found.phase_like, ramp(found.swept, *_SWEPT))
+    against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
+    if levels_of(case) not in ("", name):
+        against = max(against, ramp(found.levels_confidence, *_OTHER_LEVELS))
     return against
 
 
@@ -188,6 +198,8 @@ _NO_SUBCARRIERS = ("ssb", "linear", "oqpsk", "pi4dqpsk")
 """Families that OFDM is taken for: its sum of subcarriers is like noise, and its pilots have lines."""
 _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 """Families that direct sequences are taken for: their chips are symbols."""
+_FEW_LEVELS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm")
+"""Families that wide AM, and AM without a carrier, is taken for: symbols have few levels, and OFDM lies on no axis."""
 _KEYED = ("fsk2", "fsk4", "fskm")
 _SWEPT = 0.6, 0.85
 """Share of steps between tones that are as the step before: of a sweep whose pieces are taken for tones. Of random
@@ -228,6 +240,11 @@ def _audio(case: Case) -> float:
     tone = case.look.frequency_spread.tone
     squelch = toned(case) if tone is not None and tone < _SUBAUDIBLE and case.look.bandwidth < _WIDE else 0.0
     return constant_envelope(case) * max(peaked(case), squelch, chord(case))
+
+
+def _message(case: Case) -> float:
+    """Return how clearly a message of many values lies on one axis, where that was looked for."""
+    return message_on_axis(case) if case.has("real_axis") else 0.0
 
 
 def _smeared(case: Case) -> float:
@@ -294,7 +311,7 @@ def _quarter(case: Case) -> float:
 
 def _ofdm(case: Case) -> float:
     prefix, _, wide = NUMBERS["ofdm"](case)
-    return max(ramp(prefix, 0.1, 0.4), ramp(wide, 0.1, 0.4))
+    return max(ramp(prefix, 0.1, 0.4), _WEAK_PROOF * ramp(wide, 0.1, 0.4))
 
 
 def _spread(case: Case) -> float:
@@ -303,7 +320,7 @@ def _spread(case: Case) -> float:
 
 _PROOF: dict[str, Callable[[Case], float]] = {
     "carrier": lambda case: max(switched(case), hand_keyed(case)),
-    "am": mirrored,
+    "am": lambda case: max(mirrored(case), _message(case)),
     "ssb": lambda case: 0.0,
     "fm": _fm,
     "ook": lambda case: max(switched(case), fast_keyed(case), wide_keyed(case)),

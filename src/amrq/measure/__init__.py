@@ -25,6 +25,7 @@ from amrq.measure.looks import turned
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
 from amrq.measure.quarter_turns import QuarterTurns, measure_quarter_turns
+from amrq.measure.real_axis import RealAxis, measure_real_axis
 from amrq.measure.sidebands import Sidebands, measure_sidebands
 from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
@@ -53,6 +54,7 @@ __all__ = [
     "PhaseKeying",
     "Pulses",
     "QuarterTurns",
+    "RealAxis",
     "Sidebands",
     "Spreading",
     "SsbMeasures",
@@ -76,6 +78,7 @@ __all__ = [
     "measure_phase_keying",
     "measure_pulse",
     "measure_quarter_turns",
+    "measure_real_axis",
     "measure_sidebands",
     "measure_spreading",
     "measure_ssb",
