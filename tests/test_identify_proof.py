@@ -94,3 +94,15 @@ def test_a_carrier_that_drifts_is_no_chirp() -> None:
     drift = np.exp(2j * np.pi * (900 * time**2 - 450 * time)) + noise
     found = said(drift.astype(np.complex64), 8e3, 2e3, chirp=0.6, carrier=0.3)
     assert found.family in ("carrier", "unknown") and found.families["chirp"] < 0.5
+
+
+@pytest.mark.parametrize("deviation", [0.35, 0.5])
+def test_chips_of_a_code_are_no_sure_symbols(deviation: float) -> None:
+    """BPSK data on a code of 31 chips: a model takes the chips for symbols, and the code speaks against it."""
+    generator = rng(f"chips {deviation}")
+    chips = np.outer(generator.choice([-1, 1], 50), generator.choice([-1, 1], 31)).ravel()
+    pulse = np.sinc(np.arange(-16, 17) / 4) * np.hanning(33)
+    iq = np.convolve(np.kron(chips, [1, 0, 0, 0]), pulse, "same")
+    iq = iq + generator.normal(size=(len(iq), 2)) @ [deviation, 1j * deviation]
+    found = said(iq.astype(np.complex64), 40e3, 11e3, linear=0.9)
+    assert found.families.get("linear", 0.0) < 0.9

@@ -128,6 +128,8 @@ def limit_of(case: Case, name: str, share: float) -> float:
         most = min(most, _UNTOLD + (UNPROVEN - _UNTOLD) * ramp(-case.eighths(), 0.0, 1.0))
     if (name == "linear" and case.received_already().tried) or (name == "am" and lopsided(case) > PROVEN):
         most = min(most, _UNTOLD)
+    if name in _NO_CODE and case.has("spreading") and case.look.spreading.confidence > _PERHAPS_CODE:
+        most = min(most, _UNTOLD)  # its symbols may be chips
     return min(most, _ALIKE) if alike else most
 
 
@@ -200,6 +202,8 @@ _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 """Families that direct sequences are taken for: their chips are symbols."""
 _FEW_LEVELS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm")
 """Families that wide AM, and AM without a carrier, is taken for: symbols have few levels, and OFDM lies on no axis."""
+_PERHAPS_CODE = 0.1
+"""Confidence of a code from which on symbols may be chips: 1 in 100 linear signals has more."""
 _KEYED = ("fsk2", "fsk4", "fskm")
 _SWEPT = 0.6, 0.85
 """Share of steps between tones that are as the step before: of a sweep whose pieces are taken for tones. Of random
