@@ -155,6 +155,8 @@ def _seek_message(case: Case, score: dict[str, float], measured: dict[str, float
     unproven_keys = best in _LIKE_KEYS and proof_of(case, best, 0.0) < PROVEN
     if "am" not in score or not (unproven_keys or best in _ON_ONE_AXIS):
         return
+    if best == "linear" and case.received_already().label:
+        return  # symbols fit a constellation: BPSK, some of it with a rest of the carrier, is on one axis as well
     found = message_on_axis(case)
     if found > 0:
         measured["am"] = _MOST_EVIDENCE * found
