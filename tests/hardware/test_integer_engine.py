@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The integer reference in a classifier's place."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from quantised_onnx import quantised_onnx, random_spec
 
 from amrq.classifier import Classifier, make_classifier
 from amrq.errors import AmrqError
+from amrq.hardware.integer_engine import read_network
+from amrq.model import find_model
 
 
 def test_evidence_is_that_of_the_onnx_classifier(tmp_path: Path) -> None:
@@ -47,3 +50,13 @@ def test_any_number_of_chunks_and_runs(tmp_path: Path) -> None:
     assert not classifier.classify(np.zeros((2, 32), np.complex64)).usable.any()
     with pytest.raises(AmrqError, match="32 samples"):
         classifier.classify(np.zeros((2, 31), np.complex64))
+
+
+def test_a_file_is_read_once_and_anew_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    shutil.copy(find_model("blind-small-int4"), path)
+    first, digest = read_network(path)
+    assert read_network(path)[0] is first
+    shutil.copy(find_model("blind-small-int8"), path)
+    second, other = read_network(path)
+    assert second.contract.name == "blind-small-int8" and other != digest

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ _MOST_MEMORY = 1 << 30
 _LONGEST_KERNEL = 1 << 10
 _MOST_EXPONENT = 126
 """So that every scale is a normal number of float32."""
+_KEPT = 8
+"""Networks of files that are kept."""
 _PARTS = ("weights", "biases", "weight_exponents")
 
 
@@ -142,13 +145,22 @@ def exact_input(network: IntegerNetwork) -> tuple[float, int | None]:
 def read_network(model: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
     """Return the network in a model's file or an image, and the SHA-256 of the ONNX file.
 
+    The networks of the files that were read last are kept: many sinks of one program run the same model.
+
     Raises:
         ModelError: as `IntegerNetwork.from_onnx` and `read_image`.
     """
     if Path(model).suffix == IMAGE_SUFFIX:
         return read_image(model)
     path = find_model(model)
-    return IntegerNetwork.from_onnx(path), hashlib.sha256(path.read_bytes()).digest()
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    return _read_once(path, digest), digest
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_once(path: Path, digest: bytes) -> IntegerNetwork:
+    """Return the network in a file of this content. Reading takes a tenth of a second; nothing changes a network."""
+    return IntegerNetwork.from_onnx(path)
 
 
 def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:

@@ -324,7 +324,7 @@ def _spread(case: Case) -> float:
 
 _PROOF: dict[str, Callable[[Case], float]] = {
     "carrier": lambda case: max(switched(case), hand_keyed(case)),
-    "am": lambda case: max(mirrored(case), _message(case)),
+    "am": lambda case: max(mirrored(case), _WEAK_PROOF * _message(case)),
     "ssb": lambda case: 0.0,
     "fm": _fm,
     "ook": lambda case: max(switched(case), fast_keyed(case), wide_keyed(case)),
