@@ -242,7 +242,7 @@ class _Near(NamedTuple):
 def _near(own: NDArray[np.complex128], level: int, names: Sequence[str], reach: float) -> list[_Near]:
     """Return the rivals that are near enough, the nearest first."""
     z, _ = _plane(reach, _COARSE * math.sqrt(level_scale(level)[1] / 2))
-    density = _log_density(z, own, level)[0]
+    density = _density(z, own, level)
     probability = np.exp(density)
     probability /= probability.sum()
     # A class's line gives the phase but for turns by its symmetry, and a rival's line may have the other sign.
@@ -256,7 +256,7 @@ def _near(own: NDArray[np.complex128], level: int, names: Sequence[str], reach: 
         best: _Near | None = None
         for turn in (0.0,) if on_a_line else (0.0, math.pi / symmetry):
             turned = points * np.exp(1j * turn)
-            far = float(probability @ (density - _log_density(z, turned, level)[0]))
+            far = float(probability @ (density - _density(z, turned, level)))
             if far > _MOST_FAR:
                 continue
             at, far = _best_level(z, turned, level, (probability, density), far)
@@ -287,7 +287,7 @@ def _best_level(
     best = level
     for step in (_STEP, -_STEP):
         for _ in range(_STEPS):
-            other = float(probability @ (density - _log_density(z, points, best + step)[0]))
+            other = float(probability @ (density - _density(z, points, best + step)))
             if other >= far:
                 break
             best, far = best + step, other
@@ -307,11 +307,8 @@ def _log_density(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return log-densities at z [N], and their derivatives by level in dB and by phase in radians, each [N]."""
     amplitude, noise = level_scale(level)
-    exponent = -(np.abs(z[:, None] - amplitude * points) ** 2) / noise
-    highest = exponent.max(axis=1)
-    share = np.exp(exponent - highest[:, None])
+    density, share = _shared_density(z, points, level)
     total = share.sum(axis=1)
-    density = highest + np.log(total) - math.log(len(points) * math.pi * noise)
     # By Fisher's identity: expectations, over the points given the symbol, of derivatives given the point.
     expected, power = (share @ points) / total, (share @ np.abs(points) ** 2) / total
     product = z * expected.conj()
@@ -321,6 +318,30 @@ def _log_density(
     a_db = math.log(10) / 10 * noise * (1 - noise)  # of the noise's share of the power, which falls
     by_level = a_db * (by_amplitude / (2 * amplitude) - by_noise)
     return density, by_level, 2 * amplitude / noise * product.imag
+
+
+def _density(z: NDArray[np.complex128], points: NDArray[np.complex128], level: float) -> NDArray[np.float64]:
+    """Return log-densities at z [N]."""
+    return _shared_density(z, points, level)[0]
+
+
+def _shared_density(
+    z: NDArray[np.complex128], points: NDArray[np.complex128], level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return log-densities at z [N], and each point's share of the density there, in some unit [N, P]."""
+    amplitude, noise = level_scale(level)
+    # A squared distance is the product of (x, y, 1, x^2 + y^2) and (-2 u, -2 v, u^2 + v^2, 1).
+    sent = amplitude * points / math.sqrt(noise)
+    received = z / math.sqrt(noise)
+    cells = np.stack([received.real, received.imag, np.ones(len(z)), np.square(received.real)], axis=1)
+    cells[:, 3] += np.square(received.imag)
+    places = np.stack([-2 * sent.real, -2 * sent.imag, np.square(sent.real), np.ones(len(points))])
+    places[2] += np.square(sent.imag)
+    share = cells @ places
+    nearest = share.min(axis=1)
+    np.exp(np.subtract(nearest[:, None], share, out=share), out=share)
+    density = np.log(share.sum(axis=1)) - nearest - math.log(len(points) * math.pi * noise)
+    return density, share
 
 
 def _smallest_distance(points: NDArray[np.complex128]) -> float:

@@ -213,11 +213,15 @@ def _best_fit(keyed: KeyedSamples, known: float | None) -> tuple[LevelFit | None
     if known:
         found = _fitted(keyed, [(known, 0.0)])
         return (None, 0.0, False) if unsteady else (*found, False)
-    found = (None, 0.0) if unsteady else _fitted(keyed, clock_rates(keyed.frequency, keyed.rate, keyed.width))
-    best, line = found
-    if best is not None and _is_clear(best, line) and best.levels <= _MANY:
-        return best, line, False
+    rates = [] if unsteady else clock_rates(keyed.frequency, keyed.rate, keyed.width)
+    found = _fitted(keyed, rates[:1])
+    if _is_plain(found):
+        return *found, False
     slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
+    if not (_is_clear(*found) or _is_of_tones(slow[0])):
+        found = _fitted_to_others(keyed, rates[1:], found)
+        if _is_plain(found):
+            return *found, False
     best, line = _better(found, slow)
     if unsteady and not (best is not None and best.error < _GOOD):
         return None, 0.0, False
@@ -233,19 +237,48 @@ def _fitted(keyed: KeyedSamples, rates: list[tuple[float, float]], slow: bool = 
         slow: they are those of slow tones.
     """
     best: _Fitted = (None, 0.0)
+    for number, (one, clock) in enumerate(rates):
+        if number and clock < _FAINT_CLOCK:
+            break
+        fit = _fit(keyed, one, slow)
+        best = max(best, (fit, clock), key=_worth)
+        if _is_clear(fit, clock):
+            break
+    return best
+
+
+def _fitted_to_others(keyed: KeyedSamples, rates: list[tuple[float, float]], best: _Fitted) -> _Fitted:
+    """Return the best fit at the rates of further lines, or at that of the clearest one, which was fitted before.
+
+    Where neither that nor the next one shows levels, fainter ones do not either.
+    """
     least = _FAINT_CLOCK if keyed.envelope > _STEADY_ENVELOPE else _FAINTEST
     for number, (one, clock) in enumerate(rates):
-        if number and clock < least:
+        if clock < least or (number and not _worth(best) > 0):
             break
-        fit = fit_levels(keyed, one, slow)
-        if fit is None or fit.half < _NO_DEVIATION * keyed.width:
-            continue
-        too_fast = number > 0 and clock < _FAINT_CLOCK and fit.main < _OWN_TIME
-        if not too_fast:
+        fit = _fit(keyed, one)
+        if fit is not None and (clock >= _FAINT_CLOCK or fit.main >= _OWN_TIME):
             best = max(best, (fit, clock), key=_worth)
         if _is_clear(fit, clock):
             break
     return best
+
+
+def _fit(keyed: KeyedSamples, rate: float, slow: bool = False) -> LevelFit | None:
+    """Return the levels at a symbol rate; None where there are none."""
+    fit = fit_levels(keyed, rate, slow)
+    return None if fit is None or fit.half < _NO_DEVIATION * keyed.width else fit
+
+
+def _is_plain(fitted: _Fitted) -> bool:
+    """Return whether it is clear that there are two to four levels."""
+    fit = fitted[0]
+    return fit is not None and fit.levels <= _MANY and _is_clear(*fitted)
+
+
+def _is_of_tones(fit: LevelFit | None) -> bool:
+    """Return whether a fit of slow tones is so close to a lattice that no other clock need be looked for."""
+    return fit is not None and fit.error < _GOOD and fit.levels > _MANY and fit.swept <= _SWEPT
 
 
 def _worth(fitted: _Fitted) -> float:

@@ -33,6 +33,9 @@ _PER_WINDOW = 0.62, 1.1
 """Symbols in a window: symbol rates that its swing is looked at for."""
 _IN_TONE = 0.45
 """Of the power of the shortest windows, that is in one bin, at least: noise and linear modulations have less."""
+_STILL_IN_TONE = 0.35
+"""Of what is in one bin of the shortest windows, the least in windows no longer than a symbol: where that is 1.1 of
+their length, about the half is in the tone that most of a window has."""
 _FINER = 4
 _AROUND = 0.4, 2.5
 """Of the rates that are looked at: lines around whose median is the floor."""
@@ -79,8 +82,12 @@ def tone_clock_rates(samples: _Samples, rate: float) -> list[tuple[float, float]
     window = _SHORTEST
     if len(samples) < _FEWEST * window or _share_of_tone(samples, window) < _IN_TONE:
         return []
+    most = 0.0
     while len(samples) / window >= _FEWEST:
-        swing = _swing(samples, window)
+        swing, in_tone = _swing(samples, window)
+        most = max(most, in_tone)
+        if in_tone < _STILL_IN_TONE * most:
+            break  # longer than any symbol
         if swing is not None and swing.clear > _CLEAR:
             found.append(swing)
         window = round(window * _LONGER)
@@ -116,13 +123,17 @@ def _share_of_tone(samples: _Samples, window: int) -> float:
     return float(tops.sum()) / (window * power) if power > 0 else 0.0
 
 
-def _swing(samples: _Samples, window: int) -> _Swing | None:
-    """Return the clearest line of the largest bin's swing in windows of a length."""
+def _swing(samples: _Samples, window: int) -> tuple[_Swing | None, float]:
+    """Return the clearest line of the largest bin's swing in windows of a length, and the power's share in that bin."""
     hop = max(1, window // _HOPS)
     most = max(round(_FEWEST * 2 * _HOPS), _MOST_TRANSFORMED // window)
     pieces = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop][:most]
     size = int(fft.next_fast_len(round(1.6 * window)))
-    tops = np.sqrt(largest_squares(fft.fft(pieces, size, axis=1))).astype(np.float64)
+    largest = largest_squares(fft.fft(pieces, size, axis=1)).astype(np.float64)
+    looked_at = samples[: (len(pieces) - 1) * hop + window]
+    power = float(squares(looked_at).sum(dtype=np.float64)) / len(looked_at)
+    in_tone = float(largest.mean()) / (window * window * power) if power > 0 else 0.0
+    tops = np.sqrt(largest)
     tops -= tops.mean()
     length = int(fft.next_fast_len(_FINER * len(tops), True))
     lines = np.abs(fft.rfft(tops * np.hanning(len(tops)), length))
@@ -131,10 +142,10 @@ def _swing(samples: _Samples, window: int) -> _Swing | None:
     first, last = max(2, int(low)), min(int(high) + 1, len(lines) - 2)
     around = lines[max(1, int(_AROUND[0] * low)) : int(_AROUND[1] * high)]
     if last - first < 3 or not len(around):
-        return None
+        return None, in_tone
     top = first + int(np.argmax(lines[first:last]))
     clear = float(lines[top]) / max(float(np.median(around)), 1e-30)
-    return _Swing(clear, 1 / (line_place(lines, top) * unit))
+    return _Swing(clear, 1 / (line_place(lines, top) * unit)), in_tone
 
 
 def _refined(samples: _Samples, step: float) -> float | None:
@@ -190,14 +201,19 @@ def _changes(samples: _Samples, start: float, step: float, count: int) -> tuple[
     middle = np.rint(start + numbers * step).astype(np.int64)
     inside = (middle - reach >= 0) & (middle + reach <= len(samples))
     numbers, middle = numbers[inside], middle[inside]
-    at = np.arange(-reach, reach)
-    pieces = samples[middle[:, None] + at]
+    at = np.arange(-reach, reach, dtype=np.float32)
+    pieces = samples[middle[:, None] + np.arange(-reach, reach)]
     sums = []
     for tone in (tones[numbers - 1], tones[numbers]):
-        turned = pieces * np.exp(-2j * np.pi * tone[:, None] * at)
-        sums.append(np.concatenate([np.zeros((len(turned), 1)), np.cumsum(turned, axis=1)], axis=1))
+        phase = (-2 * np.pi * tone).astype(np.float32)[:, None] * at
+        turns = np.empty(pieces.shape, np.complex64)
+        np.cos(phase, out=turns.real)
+        np.sin(phase, out=turns.imag)
+        added = np.zeros((len(pieces), 2 * reach + 1), np.complex64)
+        np.cumsum(pieces * turns, axis=1, out=added[:, 1:])
+        sums.append(added)
     before, after = squares(sums[0]), squares(sums[1][:, -1:] - sums[1])
-    length = np.arange(2 * reach + 1)
+    length = np.arange(2 * reach + 1, dtype=np.float32)
     explained = before / np.maximum(length, 1) + after / np.maximum(2 * reach - length, 1)
     moment = np.argmax(explained[:, 2:-2], axis=1) + 2 - reach
     return numbers.astype(np.float64), (middle + moment).astype(np.float64)
