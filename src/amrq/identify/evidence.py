@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from amrq.identify.closed_keys import opened
 from amrq.identify.look import EmissionLook
-from amrq.identify.numbers import NUMBERS, Case, angled, message_on_axis
+from amrq.identify.numbers import NUMBERS, Case, angled, constant_envelope, levels_of, message_on_axis
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
@@ -163,6 +164,20 @@ def _seek_message(case: Case, score: dict[str, float], measured: dict[str, float
         score["am"] = max(score["am"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
 
 
+def _seek_keys(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for frequency keying what has levels in an eye that a filter had closed.
+
+    Models have learnt open eyes, and take closed ones for fewer levels, audio, or OQPSK.
+    """
+    best = max(score, key=lambda name: score[name])
+    if not case.has("frequency_keying") or (case.has("received") and case.received_already().label):
+        return
+    found, name = opened(case.look) * constant_envelope(case), levels_of(case)
+    if found > 0 and name in score and name != best:
+        measured[name] = _MOST_EVIDENCE * found
+        score[name] = max(score[name], score[best] + _MOST_EVIDENCE * (2 * found - 1))
+
+
 _ON_ONE_AXIS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm", UNKNOWN)
 """Families that AM of a wide message, or without a carrier, is taken for."""
 _LIKE_KEYS = ("ook", "pulse", "carrier")
@@ -240,6 +255,7 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
                 _measure(case, name, score, measured)
     _seek_others(case, score, measured)
     _seek_message(case, score, measured)
+    _seek_keys(case, score, measured)
     probabilities = _limited(case, _softmax(score), shares, measured)
     likeliest = max(probabilities, key=lambda name: probabilities[name])
     foreign = not_learnt(look)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 
+from amrq.identify.closed_keys import msk_like
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear, receive_linear
 
@@ -516,7 +517,10 @@ def _numbers_of_quarter(case: Case) -> tuple[float, ...]:
 def _numbers_of_offset(case: Case) -> tuple[float, ...]:
     """Return those of OQPSK."""
     other = 1.0 if case.received_already().label else 0.0
-    return case.look.phase_keying.oqpsk, other, _below_linear(case)
+    offset = case.look.phase_keying.oqpsk
+    if offset > 0 and case.look.envelope < _FILTERED:
+        offset *= 1 - msk_like(case.look)
+    return offset, other, _below_linear(case)
 
 
 def _numbers_of_ofdm(case: Case) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ What remains goes to `unknown`. Kinds of signals that look alike to all of these
 
 from collections.abc import Callable
 
+from amrq.identify.closed_keys import clocked, msk_like, wide_message
 from amrq.identify.numbers import (
     NUMBERS,
     Case,
@@ -157,13 +158,23 @@ def contradiction_of(case: Case, name: str) -> float:
     if name == "ook" and case.has("keying"):
         against = max(against, _smeared(case) * (1 - wide_keyed(case)))
     if name == "fm" and case.has("fm"):
-        against = max(against, _held(case))
-        if case.has("frequency_keying"):
-            against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case)))
+        against = max(against, _no_audio(case))
+    if name == "oqpsk" and case.has("frequency_keying"):
+        against = max(against, msk_like(case.look))
     if name in ("linear", "pi4dqpsk"):
         against = max(against, ramp(case.eighths() if name == "linear" else -case.eighths(), *_EIGHTHS))
     if name in _KEYED and case.has("frequency_keying"):
         against = max(against, _unlike_keys(case, name))
+    return against
+
+
+def _no_audio(case: Case) -> float:
+    """Return how clearly the frequency is not that of audio, but keyed, or wider, 0 to 1."""
+    against = _held(case)
+    if case.look.bandwidth > _WIDE and case.has("frequency_spread"):
+        against = max(against, wide_message(case.look))
+    if case.has("frequency_keying"):
+        against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case)), clocked(case.look))
     return against
 
 
@@ -174,7 +185,9 @@ def _unlike_keys(case: Case, name: str) -> float:
     against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
     if levels_of(case) not in ("", name):
         against = max(against, ramp(found.levels_confidence, *_OTHER_LEVELS))
-    return against
+    # A clear clock with levels that do not show: whatever a model thinks, how many there are is not known.
+    shown = ramp(max(found.confidence, found.levels_confidence), *_SHOWN)
+    return max(against, clocked(case.look) * (1 - shown))
 
 
 def _swept(case: Case, name: str) -> float:
@@ -215,6 +228,8 @@ _PERHAPS_EIGHTHS = 0.3
 _TOLD, _UNTOLD = 2.0, 0.85
 """So large these odds are where QPSK and pi/4-DQPSK are told apart; and how sure either is where they are not, and what
 was received with a symbol rate that was tried."""
+_SHOWN = 0.35, 0.5
+"""Confidence of levels that show."""
 _OTHER_LEVELS = 0.4, 0.8
 """Confidence of frequency keying with another number of levels, which speaks against a family."""
 _SUBAUDIBLE = 300.0

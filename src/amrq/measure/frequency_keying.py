@@ -8,7 +8,7 @@ shaping at once.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
+from amrq.measure.closed_eye import CLEAR_CLOCK, open_eye
 from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
 from amrq.measure.looks import logistic
 from amrq.measure.symbol_clock import clock_rates
@@ -53,6 +54,14 @@ _NO_DEVIATION = 1e-3
 _UNSTEADY = 1.7
 """Mean squared power over squared mean power while the signal is there: where it is more, no frequency is keyed, but
 perhaps slow tones fade, or others are beside them."""
+_SURE_LEVELS, _SHAPED_ENVELOPE, _CONSTANT, _ALIKE = 0.5, 1.2, 1.04, 0.2
+"""Confidence of levels that hold; envelopes (as `FrequencyKeying.envelope`) of what may be shaped frequency keying in a
+box that cuts it, and of binary keying, at most; `phase_like` of what is none."""
+_WIDER_BAND, _LEAST_WIDER, _LITTLE_NOISE = 1.7, 1.3, 0.06
+"""Of the band, a wider one that has the clock where a box does not; and share of noise, with which it is looked at."""
+_LEAST_OPENED, _MOST_SURE, _MOST_BEAT, _NO_LEVELS = 0.2, 0.95, 0.1, 0.577
+"""Confidence of an opened eye that counts, and what it is worth at most; swing of the power with the symbols that no
+frequency keying has; error of evenly spread values."""
 _RIGHT, _RIGHT_LEVELS = (
     np.array([-2.4, -11.0, -5.1, -5.7, -0.54, 0.85, -0.56, 1.0, -0.79, 3.4, -13.0, 6.5, 0.36, -3.9, -3.2]),
     np.array([-3.4, -9.8, -4.3, -6.0, -0.59, 1.0, -0.47, 0.85, -0.19, 0.82, -11.0, 6.5, 0.36, -2.0, -3.3]),
@@ -101,6 +110,9 @@ class FrequencyKeying:
         phase_like: how far two levels are rather the turns of pi/2-BPSK with filtered pulses, 0 to 1.
         confidence: probability that symbol rate and deviation are right (0.5 and 5 %), 0 to 1.
         levels_confidence: probability that a frequency is keyed with this clock between exactly so many levels, 0 to 1.
+        clearest_clock: how far the clearest line of a clock stands out, whether or not levels fit it; 0 where that is
+            not clear, and where levels are.
+        clock_rate: symbol rate of that line; None where there is none.
     """
 
     levels: int | None = None
@@ -128,6 +140,8 @@ class FrequencyKeying:
     phase_like: float = 0.0
     confidence: float = 0.0
     levels_confidence: float = 0.0
+    clearest_clock: float = 0.0
+    clock_rate: float | None = None
 
 
 def measure_frequency_keying(
@@ -164,9 +178,85 @@ def measure_frequency_keying(
     keyed = keyed_samples(iq, sample_rate, width)
     width = keyed.width
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < keyed.rate / 2 else None
-    best, line, slow = _best_fit(keyed, known)
+    rates = [(known, 0.0)] if known else _clock_of(keyed)
+    found = _measured(keyed, rates, known is not None)
+    if found.levels_confidence > _SURE_LEVELS or keyed.envelope > _SHAPED_ENVELOPE:
+        return found
+    if rates and (known or rates[0][1] > CLEAR_CLOCK):
+        found = _with_opened_eye(found, keyed, rates[0])
+    if not known and found.levels_confidence < _SURE_LEVELS:
+        wider, rates = _in_wider_band(iq, sample_rate, keyed)
+        if rates and rates[0][1] > max(CLEAR_CLOCK, found.clearest_clock):
+            found = _with_opened_eye(found, wider, rates[0])
+    return found
+
+
+def _clock_of(keyed: KeyedSamples) -> list[tuple[float, float]]:
+    return [] if keyed.envelope > _UNSTEADY else clock_rates(keyed.frequency, keyed.rate, keyed.width)
+
+
+def _in_wider_band(
+    iq: NDArray[np.complex64], sample_rate: float, keyed: KeyedSamples
+) -> tuple[KeyedSamples, list[tuple[float, float]]]:
+    """Return the samples of a wider band, and its clock: a box that holds 97 % of a signal takes its clock away.
+
+    No clock where noise is strong, which would be stronger there.
+    """
+    width = min(_WIDER_BAND * keyed.width, sample_rate / 1.2)
+    if keyed.noise > _LITTLE_NOISE or width < _LEAST_WIDER * keyed.width:
+        return keyed, []
+    wider = keyed_samples(iq, sample_rate, width, narrower=False)
+    return wider, clock_rates(wider.frequency, wider.rate, wider.width)
+
+
+def _with_opened_eye(
+    found: FrequencyKeying, keyed: KeyedSamples, clock: tuple[float, float]
+) -> FrequencyKeying:
+    """Return the levels of a frequency whose eye a Gaussian filter has closed, where its clock is clear."""
+    rate, line = clock
+    beat = keyed.beat(rate)
+    opened = open_eye(keyed, rate)
+    found = replace(found, clearest_clock=line, clock_rate=rate)
+    if opened is None or opened.confidence < _LEAST_OPENED or beat > _MOST_BEAT:
+        return found
+    spacing, levels = 2 * opened.half, opened.levels
+    if levels == 2 and (keyed.envelope > _CONSTANT or beat > -_STEADY[0] or found.phase_like > _ALIKE):
+        return found  # the turns of a phase keying with round pulses are opened as well
+    sure = _MOST_SURE * opened.confidence
+    return replace(
+        found,
+        levels=levels,
+        symbol_rate=rate,
+        deviation=opened.half * (levels - 1),
+        eye_deviation=None,
+        spacing=spacing,
+        index=spacing / rate,
+        bt=opened.bt,
+        centre=keyed.middle + opened.centre,
+        error=opened.error,
+        tones_seen=levels,
+        levels_likely=opened.confidence,
+        symbols=len(opened.numbers),
+        clock=line,
+        level_evidence=math.log(_NO_LEVELS / opened.error),
+        level_margin=math.log(opened.next_error / opened.error),
+        changes=opened.changes,
+        longest=0.0,
+        surprise=1.0 if levels <= _MANY else None,
+        swept=0.0,
+        beat=beat,
+        phase_like=0.0,
+        confidence=sure,
+        levels_confidence=sure,
+    )
+
+
+def _measured(keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool) -> FrequencyKeying:
+    """Return what the best fit at symbol rates says."""
+    width = keyed.width
+    best, line, slow = _best_fit(keyed, rates, known)
     if best is None:
-        return FrequencyKeying()
+        return FrequencyKeying(envelope=keyed.envelope)
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
     envelope = min(keyed.envelope, _FADING) if slow else keyed.envelope
     confidence, levels_confidence, alike = _confidences(best, envelope, width, line, beat)
@@ -202,20 +292,19 @@ def measure_frequency_keying(
 _Fitted = tuple[LevelFit | None, float]
 
 
-def _best_fit(keyed: KeyedSamples, known: float | None) -> tuple[LevelFit | None, float, bool]:
+def _best_fit(
+    keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool
+) -> tuple[LevelFit | None, float, bool]:
     """Return the best fit, how clear the line of its clock is, and whether it is that of slow tones.
 
     Args:
         keyed: the samples.
-        known: symbols a second, where they are known.
+        rates: symbols a second, and evidence of each.
+        known: the rate is known.
     """
     unsteady = keyed.envelope > _UNSTEADY
-    if known:
-        found = _fitted(keyed, [(known, 0.0)])
-        return (None, 0.0, False) if unsteady else (*found, False)
-    rates = [] if unsteady else clock_rates(keyed.frequency, keyed.rate, keyed.width)
-    found = _fitted(keyed, rates[:1])
-    if _is_plain(found):
+    found: _Fitted = (None, 0.0) if unsteady else _fitted(keyed, rates[:1])
+    if known or _is_plain(found):
         return *found, False
     slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
     if not (_is_clear(*found) or _is_of_tones(slow[0])):

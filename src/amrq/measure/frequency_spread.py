@@ -60,6 +60,7 @@ class FrequencySpread:
         lowest: Hz: a hundredth of the frequency's power is below. Random keys begin near 0 Hz, a two-hundredth of the
             symbol rate; audio, and codes that balance their keys, have a gap.
         noise: share of noise in what was looked at, 0 to 1.
+        middle: Hz: half of the frequency's power is below. Audio has less than 20 kHz, a multiplex less than 60 kHz.
     """
 
     peakedness: float | None = None
@@ -68,6 +69,7 @@ class FrequencySpread:
     in_lines: float = 0.0
     lowest: float = 0.0
     noise: float = 1.0
+    middle: float = 0.0
 
 
 def measure_frequency_spread(
@@ -128,7 +130,8 @@ def measure_frequency_spread(
     tone, in_tone, in_lines = _lines(smooth, rate, hiss)
     below = np.cumsum(shown[1:])
     lowest = float(at[1 + int(np.searchsorted(below, _LOW_SHARE * below[-1]))])
-    return FrequencySpread(_peakedness(smooth, hiss), tone, in_tone, in_lines, lowest, hiss / whole)
+    half = float(at[1 + int(np.searchsorted(below, 0.5 * below[-1]))])
+    return FrequencySpread(_peakedness(smooth, hiss), tone, in_tone, in_lines, lowest, hiss / whole, half)
 
 
 def _while_on(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
