@@ -126,6 +126,8 @@ _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
 _FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss")
 """Families that frames of OFDM look like, with training symbols and pauses."""
+_STEADIER = 0.45
+"""Variation of an envelope, below which it is no OFDM's: sums of subcarriers have some 1, training symbols 0.5."""
 _CHIPS = ("linear", "oqpsk")
 """Families that direct sequences look like: their chips are symbols, whatever else proves them."""
 
@@ -141,7 +143,8 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
     if best not in measured or (not lined and proof_of(case, best, 0.0) >= PROVEN):
         return
     for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp"), (_FRAMES, "ofdm")):
-        if best in families and other in score and other not in measured:
+        steady = other == "ofdm" and case.look.envelope < _STEADIER
+        if best in families and other in score and other not in measured and not steady:
             _measure(case, other, score, measured)
     if best in _LINED and "fm" not in measured and angled(case) > 0:
         _measure(case, "fm", score, measured)
