@@ -7,7 +7,11 @@ are those of the nine that TorchSig has, the metadata its defaults, with 12.5 to
 carrier within a fifth of the sample rate, and 32,768 samples of which a signal fills four fifths or more. TorchSig
 gives a measured bandwidth, not the symbol rate: that is noted where the modulator is called.
 
-usage: torchsig_signals.py FOLDER COUNT
+With a third argument, an SNR in dB as TorchSig defines it, it writes recordings of all of TorchSig's classes for
+`torchsig_families.py` instead: COUNT of each at levels 0 and 2, 131,072 samples at 10 MS/s, 0.3 to 2.5 MHz wide, of
+which a signal fills four fifths or more.
+
+usage: torchsig_signals.py FOLDER COUNT [SNR]
 """
 
 import json
@@ -18,6 +22,7 @@ from typing import Any
 import numpy as np
 import torchsig.signals.builders.constellation as constellation
 from torchsig.datasets.datasets import TorchSigIterableDataset
+from torchsig.signals.signal_lists import CLASS_FAMILY_DICT
 from torchsig.transforms.impairments import Impairments
 from torchsig.utils.defaults import TorchSigDefaults
 
@@ -34,6 +39,10 @@ _modulator = constellation.constellation_modulator
 def _noting(name: str, pulse: str, bandwidth: float, *rest: Any, **more: Any) -> Any:
     _rates.append(float(bandwidth))  # 4 samples a symbol, resampled to this "bandwidth": the symbol rate
     return _modulator(name, pulse, bandwidth, *rest, **more)
+
+
+LONGER = 131_072
+RATE = 1e7
 
 
 def write(folder: Path, level: int, count: int) -> None:
@@ -80,10 +89,52 @@ def write(folder: Path, level: int, count: int) -> None:
     (folder / f"level{level}.json").write_text(json.dumps(known), encoding="utf-8")
 
 
+def write_all_classes(folder: Path, level: int, count: int, snr_db: float) -> list[dict[str, Any]]:
+    """Write recordings of every class at one level, and return what is known of them."""
+    known = []
+    for number, name in enumerate(CLASS_FAMILY_DICT):
+        metadata = TorchSigDefaults().default_dataset_metadata
+        metadata.update(
+            num_iq_samples_dataset=LONGER,
+            signal_duration_in_samples_min=int(0.8 * LONGER),
+            signal_duration_in_samples_max=LONGER,
+            **{"frequency_min": -RATE / 2, "frequency_max": RATE / 2 - 1},
+            **{"signal_center_freq_min": -2e6, "signal_center_freq_max": 2e6},
+            **{"bandwidth_min": 300_000, "bandwidth_max": 2_500_000},
+            **{"num_signals_min": 1, "num_signals_max": 1},
+            snr_db_min=snr_db,
+            snr_db_max=snr_db + 0.01,
+            cochannel_overlap_probability=0.0,
+        )
+        impairments = Impairments(level)
+        signals = TorchSigIterableDataset(
+            signal_generators=[name],
+            metadata=metadata,
+            transforms=[impairments.dataset_transforms],
+            target_labels=None,
+        )
+        for generator in signals.signal_generators:
+            generator["transforms"] = [impairments.signal_transforms]
+        signals.seed(SEED + 1000 * level + number)
+        for place in range(count):
+            made = next(signals)
+            (one,) = made.component_signals
+            file = f"{name}_{level}_{snr_db:g}_{place}.cf32"
+            np.asarray(made.data[:LONGER], np.complex64).tofile(folder / file)
+            about = {"name": name, "group": CLASS_FAMILY_DICT[name], "level": level, "snr_db": snr_db}
+            known.append(about | {"file": file, "bandwidth": float(one.bandwidth)})
+    return known
+
+
 def main() -> None:
     """Write all levels."""
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
+    if len(sys.argv) > 3:
+        snr_db = float(sys.argv[3])
+        recordings = [one for level in (0, 2) for one in write_all_classes(folder, level, count, snr_db)]
+        (folder / f"known_{snr_db:g}.json").write_text(json.dumps(recordings), encoding="utf-8")
+        return
     constellation.constellation_modulator = _noting
     for level in range(3):
         write(folder, level, count)

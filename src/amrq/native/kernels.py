@@ -11,7 +11,6 @@ A wheel has no library: it holds for every machine. There detection and receptio
 import ctypes
 import functools
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +46,15 @@ MOST_ROWS = 64
 """Of `Kernels.lower_means`."""
 
 _Float32 = NDArray[np.float32]
+
+
+def _taken(kept: list[_Float32], needed: int) -> _Float32:
+    """Take an array out of those that are kept, one for each thread that asks at a time; a new one where none fits."""
+    try:
+        found = kept.pop()
+    except IndexError:
+        return np.zeros(needed, np.float32)
+    return found if len(found) >= needed else np.zeros(needed, np.float32)
 
 
 class Kernels(
@@ -133,7 +141,10 @@ class Kernels(
         self._repetitions = library.amrq_repetitions
         self._repetitions.argtypes = [*[pointer] * 2, number, *[pointer] * 2, number, *[pointer] * 2]
         self._repetitions.restype = None
-        self._local = threading.local()  # the library runs without Python's lock
+        # The library runs without Python's lock. What is kept for a thread by `threading.local` would be freed with the
+        # thread's Python state, and an array that is freed then ends the process in blocks' threads (Python 3.13).
+        self._rooms: list[_Float32] = []
+        self._tops: list[_Float32] = []
 
     def rectangles(
         self, cells: _Float32, thresholds: _Float32, mask: NDArray[np.bool_] | None = None
@@ -154,10 +165,7 @@ class Kernels(
         if mask is not None:
             _check(mask, np.bool_, 2, cells.shape)
         rows, columns = cells.shape
-        room = getattr(self._local, "room", None)
-        needed = (4 * len(thresholds) + 2) * columns
-        if room is None or len(room) < needed:
-            room = self._local.room = np.empty(needed, np.float32)
+        room = _taken(self._rooms, (4 * len(thresholds) + 2) * columns)
         widest = np.array([_last(row < NEVER) for row in thresholds], np.int32)
         tops = np.empty_like(thresholds)
         most = 0 if mask is not None else _MOST_HITS
@@ -178,6 +186,7 @@ class Kernels(
                 most,
             )
             if mask is not None or count <= most:
+                self._rooms.append(room)
                 return tops, places[: min(count, most)], sums[: min(count, most)]
             most = count
 
@@ -200,9 +209,7 @@ class Kernels(
         )
         if not inside:
             raise ValueError("a rectangle begins outside.")
-        tops = getattr(self._local, "tops", None)
-        if tops is None or len(tops) < mask.size:
-            tops = self._local.tops = np.zeros(mask.size, np.float32)
+        tops = _taken(self._tops, mask.size)
         painted = np.empty(len(values), np.uint8)
         self._paint(
             places.ctypes.data,
@@ -214,6 +221,7 @@ class Kernels(
             *mask.shape,
             mask.ctypes.data,
         )
+        self._tops.append(tops)
 
     def paint_lasting(
         self,

@@ -143,7 +143,7 @@ INLINE void roots(const struct tables* t, struct block* b)
     for (int k = COPIES - 1; k >= 0; k--)
         for (int n = 0; n < LANES; n++) {
             const int32_t second = b->angle[0][n], half = second >> 1;
-            const int32_t relative = (int16_t)(b->angle[k][n] - (second << (shifts[k] - 1)) - 16384);
+            const int32_t relative = (int16_t)(b->angle[k][n] - (int32_t)((uint32_t)second << (shifts[k] - 1)) - 16384);
             const int32_t angle = k ? half + (relative >> shifts[k]) + (16384 >> shifts[k]) : half;
             const int32_t place = place_of(angle);
             b->turn_c[k][n] = t->cosine[place];
