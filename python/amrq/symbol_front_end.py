@@ -60,7 +60,7 @@ _IDLE_SECONDS = 1.0  # without a sample, after which what is held back is put ou
 _PAUSE_SECONDS = 0.05  # without a sample, after which no more are waited for
 _FLUSH = "flush"
 _LEAST_READ = 1024  # samples that are waited for at most before more work is done, or:
-_READ_SECONDS = 0.022
+_READ_SECONDS = 0.018
 """Seconds of samples that are waited for: work takes a millisecond a call, however few the symbols."""
 
 
@@ -73,7 +73,7 @@ class symbol_front_end(gr.hier_block2):
 
     The first symbols leave when some 1,070 have come in, and not before 16,384 samples where these are cleaned; they
     are held back further, at most 512, until the carrier shows as a spectral line. Later ones are some 340 symbols
-    late, or leave when their burst is over. Work is done on 22 ms of samples at a time, of a file on what is read in
+    late, or leave when their burst is over. Work is done on 18 ms of samples at a time, of a file on what is read in
     that time (on less where the buffer holds less, and where no sample comes for 50 ms). Frequency corrections fall on
     multiples of 32 symbols, counted from the first one put out, so that none falls inside a chunk of 32. Symbols leave
     in whole chunks of 32; at the end of a finite stream, before a break of the stream (tags `rx_freq`, `rx_time`,
@@ -188,7 +188,7 @@ class _symbols(gr.basic_block):
     """The work of `symbol_front_end`, on the output of the block `before`.
 
     So many samples are waited for before more work is done, unless no sample comes for a while: `reads[0]`, or what
-    arrives in 22 ms where samples arrive faster than a radio gives them, `reads[1]` at most; at low rates, where they
+    arrives in 18 ms where samples arrive faster than a radio gives them, `reads[1]` at most; at low rates, where they
     would last long, only as many of them as the receiver's next block needs.
     """
 
