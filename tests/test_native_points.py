@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled test of a constellation's points says what the NumPy code beside it says."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -117,3 +119,21 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
         kind.add(10, level._replace(points=cells[1]))
     with pytest.raises(ValueError, match="16 derivatives"):
         native.point_misfit(np.zeros(3), np.zeros((3, 3)), 1, np.zeros(3, np.bool_), np.zeros(2))
+
+
+def test_nothing_is_read_that_was_not_written(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What memory held before does not matter: a fit's degrees of freedom were once whatever lay there."""
+    symbols = _symbols("16QAM", 14.0, 20)
+    test = point_fit.PointTest(linear_class("QPSK"))
+    before = test.fit_cleaned(test.fit(symbols, 14.0), 14.0)
+    empty = np.empty
+
+    def poisoned(*shape: Any, **rest: Any) -> NDArray[Any]:
+        array: NDArray[Any] = empty(*shape, **rest)
+        if array.dtype.kind in "fc":
+            array.fill(np.nan)
+        return array
+
+    monkeypatch.setattr(np, "empty", poisoned)
+    after = test.fit_cleaned(test.fit(symbols, 14.0), 14.0)
+    assert _numbers(after) == _numbers(before)

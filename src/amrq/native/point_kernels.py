@@ -351,7 +351,7 @@ def _apart(values: NDArray[np.complexfloating[Any, Any]]) -> NDArray[np.floating
 
 
 def _room_for_found() -> NDArray[np.float64]:
-    return np.empty(_NUMBERS + _SCORES + 1 + _SCORES**2)
+    return np.zeros(_NUMBERS + _SCORES + 1 + _SCORES**2)  # not every call fills all
 
 
 def _found(fitted: NDArray[np.float64]) -> PointFound:
