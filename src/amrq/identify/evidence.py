@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from amrq.identify.closed_keys import opened
+from amrq.identify.frequency_keys import levels_of, opened
 from amrq.identify.look import EmissionLook
-from amrq.identify.numbers import NUMBERS, Case, angled, constant_envelope, levels_of, message_on_axis
+from amrq.identify.numbers import NUMBERS, Case, angled, constant_envelope, message_on_axis
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
@@ -175,7 +175,7 @@ def _seek_keys(case: Case, score: dict[str, float], measured: dict[str, float]) 
     best = max(score, key=lambda name: score[name])
     if not case.has("frequency_keying") or (case.has("received") and case.received_already().label):
         return
-    found, name = opened(case.look) * constant_envelope(case), levels_of(case)
+    found, name = opened(case.look) * constant_envelope(case), levels_of(case.look)
     if found > 0 and name in score and name != best:
         measured[name] = _MOST_EVIDENCE * found
         score[name] = max(score[name], score[best] + _MOST_EVIDENCE * (2 * found - 1))

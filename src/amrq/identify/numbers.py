@@ -5,9 +5,10 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 
-from amrq.identify.closed_keys import msk_like
+from amrq.identify.frequency_keys import levels_of, modem_inside, msk_like
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear, receive_linear
+from amrq.identify.weights import ramp
 
 __all__ = [
     "NUMBERS",
@@ -17,30 +18,23 @@ __all__ = [
     "chord",
     "constant_envelope",
     "drifting",
-    "dwelling",
     "fast_keyed",
     "flat",
     "hand_keyed",
     "held",
-    "levels_of",
     "lined",
     "lopsided",
     "message_on_axis",
     "mirrored",
-    "modem_inside",
     "outcome",
     "peaked",
-    "ramp",
     "switched",
     "toned",
     "turned",
     "unswept",
-    "waved",
     "wide_keyed",
 ]
 
-_WIDE_FM = 30e3
-"""Hz: modems are inside FM that is narrower."""
 _NO_EYE = 0.3
 """Of half the distance of levels: what is left over where there is no frequency keying, at least."""
 _CONSTANT, _FILTERED, _LIKE_NOISE = 0.45, 0.3, 0.3
@@ -94,17 +88,8 @@ _UNEVEN, _HARDLY_FITS = (1.95, 2.25), (0.1, 0.3)
 """Peakedness that 19 of 20 signals with two or four tones do not have; confidence, below which no keys are seen."""
 _FITS = 0.3, 0.7
 """Confidence of frequency keying: with it, keys whose frequency is peaked are keys in a burst that begins or ends."""
-_LEVELS = {"fsk2": (2, 2), "fsk4": (3, 4), "fskm": (5, 1000)}
-"""Numbers of levels that are measured."""
-_MODEM, _TONES_INDEX = 0.6, 1.6
-"""Of an eye: so much of it a modem found in FM explains; its waves look like symbols of a small index."""
-_WAVES_INDEX, _WAVES_RATE, _GAP, _MOST_WAVED = 0.6, 10e3, (0.02, 0.04), 0.9
-"""Of half waves of a modem's tones: their index and rate, Bd, at most; the gap at 0 Hz in symbol rates (random keys
-have 0.005); and how sure they make FM."""
-_HELD_FLAT, _NOT_SQUARE = (1.4, 1.5), (0.94, 0.97)
-"""Peakedness, and share in one line, of a frequency that is held: a sine has 1.5 and 1."""
-_APART, _CLOCK = (1.0, 1.6), (10.0, 25.0)
-"""Evidence of levels, and how far the clock stands out: noise has 6."""
+_MODEM = 0.6
+"""Of an eye: so much of it a modem found in FM explains."""
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
 _PHASES = 0.5
@@ -289,52 +274,11 @@ def outcome(received: ReceivedLinear) -> tuple[float, float, float]:
     return named, float(received.clear) - named - refuted, refuted
 
 
-def modem_inside(case: Case) -> float:
-    """Return how likely keyed frequency is that of a modem's tones inside narrow FM, 0 to 1."""
-    index = case.look.frequency_keying.index
-    if case.look.bandwidth > _WIDE_FM or (index is not None and index > _TONES_INDEX):
-        return 0.0
-    return max(case.look.fm.inner_confidence, waved(case))
-
-
-def waved(case: Case) -> float:
-    """Return how clearly two levels are the half waves of a modem's tones, 0 to 1.
-
-    Whole and half waves of audio, one a bit, look like keys at twice the bit rate with a small index that balance each
-    other: the frequency has nothing near 0 Hz.
-    """
-    found = case.look.frequency_keying
-    if found.levels != 2 or found.index is None or not found.symbol_rate or case.look.bandwidth > _WIDE_FM:
-        return 0.0
-    if found.index > _WAVES_INDEX or found.symbol_rate > _WAVES_RATE:
-        return 0.0
-    gap = case.look.frequency_spread.lowest / found.symbol_rate
-    return _MOST_WAVED * ramp(gap, *_GAP) * ramp(max(found.confidence, found.levels_confidence), *_FITS)
-
-
-def dwelling(case: Case) -> float:
-    """Return how clearly the frequency rests on two tones and changes with a clock, whatever is sent, 0 to 1.
-
-    A pattern that repeats tells nothing of its symbols; that a tone is held, and for how long, it tells.
-    """
-    found, spread = case.look.frequency_keying, case.look.frequency_spread
-    if found.levels != 2 or spread.peakedness is None:
-        return 0.0
-    held = 1 - max(ramp(spread.peakedness, *_HELD_FLAT), ramp(spread.in_tone, *_NOT_SQUARE))
-    return held * ramp(found.level_evidence, *_APART) * ramp(found.clock, *_CLOCK)
-
-
-def levels_of(case: Case) -> str:
-    """Return the family of frequency keying with as many levels as were measured; empty where none were."""
-    found = case.look.frequency_keying.levels or 0
-    return next((name for name, (low, high) in _LEVELS.items() if low <= found <= high), "")
-
-
 def _keyed(case: Case, name: str) -> tuple[float, ...]:
     """Return the eye with wanted and with other levels, how far the envelope is from constant, and audio."""
-    eye, fits = _eye(case), levels_of(case) == name and case.look.frequency_keying.phase_like < _PHASES
+    eye, fits = _eye(case), levels_of(case.look) == name and case.look.frequency_keying.phase_like < _PHASES
     if eye > _WIDE_EYE:
-        eye *= 1 - _MODEM * modem_inside(case)
+        eye *= 1 - _MODEM * modem_inside(case.look)
     audio = audible(case, name != "fskm")
     eye *= 1 - audio
     return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case), audio
@@ -414,11 +358,6 @@ def _numbers_of_ssb(case: Case) -> tuple[float, ...]:
     return abs(look.ssb.skew or 0.0), _below_linear(case), look.line.share
 
 
-def ramp(value: float, low: float, high: float) -> float:
-    """Return 0 at `low` and below, 1 at `high` and above."""
-    return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
 def flat(case: Case) -> float:
     """Return how evenly the frequency's range is used, as by keys and sweeps, 0 to 1."""
     found = case.look.frequency_spread.peakedness
@@ -473,7 +412,7 @@ def constant_envelope(case: Case) -> float:
 def _numbers_of_fm(case: Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
-    modem = max(modem_inside(case), pilot, angled(case))
+    modem = max(modem_inside(case.look), pilot, angled(case))
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
     swept = look.chirp.confidence * (1 - max(modem, unswept(case)))
     return (

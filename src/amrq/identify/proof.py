@@ -9,7 +9,15 @@ What remains goes to `unknown`. Kinds of signals that look alike to all of these
 
 from collections.abc import Callable
 
-from amrq.identify.closed_keys import clocked, msk_like, wide_message
+from amrq.identify.frequency_keys import (
+    clocked,
+    dwelling,
+    levels_of,
+    modem_inside,
+    msk_like,
+    waved,
+    wide_message,
+)
 from amrq.identify.numbers import (
     NUMBERS,
     Case,
@@ -18,26 +26,22 @@ from amrq.identify.numbers import (
     chord,
     constant_envelope,
     drifting,
-    dwelling,
     fast_keyed,
     flat,
     hand_keyed,
-    levels_of,
     lined,
     lopsided,
     message_on_axis,
     mirrored,
-    modem_inside,
     outcome,
     peaked,
-    ramp,
     switched,
     toned,
     turned,
     unswept,
-    waved,
     wide_keyed,
 )
+from amrq.identify.weights import ramp
 from amrq.model import NO_SIGNAL
 
 __all__ = ["PROVEN", "UNPROVEN", "limit_of", "proof_of", "unproven"]
@@ -174,16 +178,18 @@ def _no_audio(case: Case) -> float:
     if case.look.bandwidth > _WIDE and case.has("frequency_spread"):
         against = max(against, wide_message(case.look))
     if case.has("frequency_keying"):
-        against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case)), clocked(case.look))
+        against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case.look)), clocked(case.look))
     return against
 
 
 def _unlike_keys(case: Case, name: str) -> float:
     """Return how clearly the frequency is not keyed, or keyed with another number of tones, 0 to 1."""
     found = case.look.frequency_keying
-    against = max(audible(case, name != "fskm"), waved(case), found.phase_like, ramp(found.swept, *_SWEPT))
+    against = max(
+        audible(case, name != "fskm"), waved(case.look), found.phase_like, ramp(found.swept, *_SWEPT)
+    )
     against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
-    if levels_of(case) not in ("", name):
+    if levels_of(case.look) not in ("", name):
         against = max(against, ramp(found.levels_confidence, *_OTHER_LEVELS))
     # A clear clock with levels that do not show: whatever a model thinks, how many there are is not known.
     shown = ramp(max(found.confidence, found.levels_confidence), *_SHOWN)
@@ -194,7 +200,7 @@ def _swept(case: Case, name: str) -> float:
     """Return how clearly what may be another family is a sweep, 0 to 1."""
     swept = ramp(case.look.chirp.confidence, 0.1, 0.4)
     if name == "fm":
-        swept *= 1 - max(modem_inside(case), unswept(case))
+        swept *= 1 - max(modem_inside(case.look), unswept(case))
     if name == "ook" and case.look.chirp.kind is None:
         swept *= 1 - switched(case)  # one ramp gathers the carrier of keys that drifts, and no sweep is keyed
     return swept
@@ -251,7 +257,7 @@ def _is_ambiguous(case: Case) -> bool:
 def _fm(case: Case) -> float:
     """Return how clearly constant amplitude has a pilot, a modem or a carrier's sidebands in its frequency."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
-    return constant_envelope(case) * max(modem_inside(case), pilot, _WEAK_PROOF * angled(case))
+    return constant_envelope(case) * max(modem_inside(case.look), pilot, _WEAK_PROOF * angled(case))
 
 
 def _audio(case: Case) -> float:
@@ -287,7 +293,7 @@ def _held(case: Case) -> float:
         return toned(case)
     if look.fm.audio_band[0] * len(look.iq) / look.sample_rate >= _LOWEST:
         return 0.0
-    return max(_HELD, _EVEN * flat(case)) * (1 - max(peaked(case), modem_inside(case), toned(case)))
+    return max(_HELD, _EVEN * flat(case)) * (1 - max(peaked(case), modem_inside(case.look), toned(case)))
 
 
 _NO_SYMBOLS = (NO_SIGNAL, "")
@@ -297,13 +303,13 @@ _LINES_ALONE = 0.3
 
 def _keyed(case: Case, name: str) -> float:
     """Return how well symbols of frequency keying with so many levels fit, where the envelope may be such a one's."""
-    if levels_of(case) != name:
+    if levels_of(case.look) != name:
         return 0.0
     found = case.look.frequency_keying
     # A few symbols that fit without a rest say little of their rate: some proof. Sweeps fit as well, and are sought.
     sharp = _SHARP * ramp(-found.error, -0.03, -0.015)
     sure = max(found.confidence, found.levels_confidence)
-    held = _DWELLS * dwelling(case)
+    held = _DWELLS * dwelling(case.look)
     return max(ramp(sure, 0.1, 0.5), sharp, held) * constant_envelope(case)
 
 

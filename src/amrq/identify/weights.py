@@ -8,7 +8,7 @@ times 0.7, since measures err together, and with the model. What proves a family
 is rare in so few signals and has a weight by reason. No recording was used.
 """
 
-__all__ = ["MODEL_ERROR", "WEIGHTS"]
+__all__ = ["MODEL_ERROR", "WEIGHTS", "ramp"]
 
 MODEL_ERROR = 0.15
 """Share of the looks in which the model may say anything whatever: signals are not always as in training."""
@@ -48,3 +48,8 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     "dsss": (-1.0, 5.0, 2.0, -1.3, 1.5, -0.94),
 }
 """By family: constant, then factors."""
+
+
+def ramp(value: float, low: float, high: float) -> float:
+    """Return 0 at `low` and below, 1 at `high` and above."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
