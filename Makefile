@@ -226,7 +226,7 @@ export try_import
 # Installed into an emptied place, so that no file stays that the source no longer has; then tried from elsewhere.
 $(STAMPS)/module: $(STAMPS)/live $(BUILD)/configured $(BUILD)/files $(SOURCES) scripts/grcc
 	$(say) "building and installing the module into $(VENV)"
-	@cmake --build $(BUILD) > $(BUILD)/build.log 2>&1 || { cat $(BUILD)/build.log >&2; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) > $(BUILD)/build.log 2>&1 || { cat $(BUILD)/build.log >&2; exit 1; }
 	@rm -rf $(VENV)/lib/python3*/site-packages/amrq $(VENV)/lib/python3*/site-packages/gnuradio $(VENV)/share/gnuradio
 	@cmake --install $(BUILD) > $(BUILD)/install.log 2>&1 || { cat $(BUILD)/install.log >&2; exit 1; }
 	@install -m 755 scripts/grcc $(VENV)/bin/grcc

@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import distributed
 import numpy as np
 import psutil
 import pytest
@@ -81,20 +81,19 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("sweep") / "whole"
-    assert run(folder, "not at all", 99) == 0
-    return folder
+def cluster() -> Iterator[str]:
+    """The address of a cluster's scheduler; starting one takes longer than the sweep."""
+    with connect(None, 2) as client:
+        yield client.scheduler_info()["address"]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a cluster's scheduler; starting one takes longer than the sweep."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-    ) as started:
-        yield started.scheduler_address
+def whole(tmp_path_factory: pytest.TempPathFactory, cluster: str) -> Path:
+    """A sweep that nothing disturbed."""
+    folder = SweepFolder(tmp_path_factory.mktemp("sweep") / "whole", SMOKE)
+    with connect(cluster, 0) as client, folder.locked():
+        assert not run_sweep(folder, cells_of(SMOKE), client)
+    return folder.path
 
 
 def test_a_sweep_makes_every_cell(whole: Path) -> None:
@@ -196,7 +195,9 @@ def test_the_command_lists_what_it_would_make(whole: Path, tmp_path: Path) -> No
     assert status == 0 and "to do" not in said and said.count("done") == 8
 
 
-def test_the_command_times_and_shows_a_finished_sweep(whole: Path) -> None:
+def test_the_command_times_and_shows_a_finished_sweep(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Short measurements: there is no figure of them here.
+    monkeypatch.setattr("amrq.sweep.measure_speed", partial(measure_speed, rounds=3, seconds=1e-4))
     status, said = command("sweep", sweeps.RECIPE, "-o", whole, "--only", "tiny_2f_1c*")
     assert status == 0 and "tiny_2f_1c_4bit_pr_30" in said
     found = [SpeedFigures.from_row(row) for row in ResultsFile(whole / "speed.csv").rows()]
@@ -205,7 +206,10 @@ def test_the_command_times_and_shows_a_finished_sweep(whole: Path) -> None:
     }
 
 
-def test_what_the_command_cannot_do_is_one_sentence(whole: Path, tmp_path: Path) -> None:
+def test_what_the_command_cannot_do_is_one_sentence(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amrq.sweep.run._ANSWER_SECONDS", 0.5)
     for words, expected in (
         (("sweep", sweeps.RECIPE, "-o", tmp_path, "--only", "nothing*"), "no cell is called 'nothing*'"),
         (("sweep", tmp_path / "none.toml"), "there is no recipe file"),

@@ -88,11 +88,21 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_page_holds_every_cell_beside_the_thesis(tmp_path: Path) -> None:
+def report_alone(*words: object) -> str:
+    """Make a page where PyTorch, Dask and ONNX cannot be imported at all."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'distributed', 'dask', 'onnx', 'onnxruntime'))); "
+        "from amrq.cli import main; main()"
+    )
+    found = python("-c", code, "sweep-report", *words)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_the_page_holds_every_cell_beside_the_thesis_and_needs_no_torch(tmp_path: Path) -> None:
     corrected = read_sweep_recipe(ROOT / "recipes" / "thesis-corrected.toml")
     folders = [made_up(tmp_path / "a", RECIPE), made_up(tmp_path / "b", corrected, timed=False)]
-    status, said = report(*folders, "--published", PUBLISHED, "-o", tmp_path / "docs")
-    assert status == 0 and "thesis.md" in said
+    assert "thesis.md" in report_alone(*folders, "--published", PUBLISHED, "-o", tmp_path / "docs")
     page = (tmp_path / "docs" / "thesis.md").read_text(encoding="utf-8")
     assert "| gate passed: no mistake on 2,304 fresh chunks | 83 of 84 | 83 of 84 |" in page
     assert "| 99.9 % or more of 16,384 other chunks right | 17 of 84 | 17 of 84 |" in page
@@ -124,6 +134,7 @@ def test_the_page_holds_every_cell_beside_the_thesis(tmp_path: Path) -> None:
     assert len(speed) == 2 * 84 and {
         (row["over_float32_least"], row["over_float32_most"]) for row in speed
     } == {("1.4", "1.6")}
+    assert {path.suffix for path in (tmp_path / "docs" / "thesis").iterdir()} == {".csv", ".png"}
     for picture in ("mistakes", "es_n0", "utilisation", "latency", "inference_time"):
         assert (tmp_path / "docs" / "thesis" / f"{picture}.png").read_bytes()[:4] == b"\x89PNG"
         assert f"(thesis/{picture}.png)" in page
@@ -160,19 +171,6 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(tmp_path: Path) -> None:
     ):
         status, said = report(*words, "-o", tmp_path / "out")
         assert status == 2 and expected in said, said
-
-
-def test_the_report_needs_no_torch(tmp_path: Path) -> None:
-    """Where PyTorch, Dask and ONNX cannot be imported at all."""
-    code = (
-        "import sys; sys.modules.update(dict.fromkeys(('torch', 'distributed', 'dask', 'onnx', 'onnxruntime'))); "
-        "from amrq.cli import main; main()"
-    )
-    folder = ROOT / "docs" / "thesis" / "corrected"
-    found = python("-c", code, "sweep-report", folder, "--published", PUBLISHED, "-o", tmp_path)
-    assert found.returncode == 0, found.stderr
-    assert (tmp_path / "thesis.md").read_text(encoding="utf-8").startswith("# ")
-    assert {path.suffix for path in (tmp_path / "thesis").iterdir()} == {".csv", ".png"}
 
 
 def test_published_weights_follow_from_the_resources() -> None:

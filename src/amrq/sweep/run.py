@@ -27,6 +27,8 @@ def dask_setup(worker: object) -> None:
 _TOPIC = "amrq-sweep"
 _REPORT_SECONDS = 0.5
 _POLL_SECONDS = 0.5
+_ANSWER_SECONDS = 10
+"""How long a scheduler may take to answer."""
 _ATTEMPTS = 10
 """Workers that may die under a cell before it is given up."""
 
@@ -96,7 +98,7 @@ def connect(scheduler: str | None, workers: int) -> distributed.Client:
         )
         return distributed.Client(cluster, set_as_default=False)
     try:
-        return distributed.Client(scheduler, timeout="10s", set_as_default=False)
+        return distributed.Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise AmrqError(
             f"there is no Dask scheduler at {scheduler} ({type(error).__name__}): start one with 'dask scheduler', or "
