@@ -89,6 +89,8 @@ class Feeds:
         given = {parameter.name: self._value(name, parameter.name) for parameter in wanted}
         if kind is amrq.rtl_tcp_source:
             given["port"] = self._rtl_tcp()
+        if kind is amrq.emission_source:
+            given["bandwidth"] = RATE / 4  # by default it puts out nothing
         return given
 
     def _value(self, block: str, name: str) -> Any:
@@ -237,7 +239,8 @@ def run(graph: Any, stop_at: threading.Event | None = None) -> None:
     timer.start()
     graph.start()
     if stop_at is not None:
-        stop_at.wait(LIMIT)
+        reached = stop_at.wait(LIMIT)
+        assert reached, "nothing came out of the block"
         graph.stop()
     graph.wait()
     timer.cancel()

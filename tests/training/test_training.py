@@ -482,7 +482,7 @@ def test_calibration_finds_the_temperature():
 
 
 def test_train_and_evaluate_commands(tmp_path, monkeypatch):
-    """All that a training does, on fewer chunks and runs where it calibrates: shipped models say what all of them gave."""
+    """All that a training does, calibrated on fewer chunks and runs: shipped models say what all of them gave."""
     monkeypatch.setattr("amrq.training.making._HELD_OUT_CHUNKS", 4_000)
     monkeypatch.setattr("amrq.training.onnx_export._RUNS", 10)
     runner = CliRunner()
