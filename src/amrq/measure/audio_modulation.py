@@ -16,7 +16,7 @@ from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.emission import quick_length
 from amrq.measure.frequency_keying import instantaneous_frequency, measure_frequency_keying
-from amrq.measure.looks import turned
+from amrq.measure.looks import hann, hann_single, median, powers, quantile, turned
 from amrq.measure.voice import am_audio
 
 __all__ = [
@@ -165,7 +165,7 @@ def measure_fm(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
     at, density = _density(frequency, rate)
     top = 0.45 * width  # what the filter before the discriminator leaves whole
     above = (at > 0.6 * top) & (at < 1.2 * top)  # the least there: modulation may reach so far
-    noise = float(np.quantile(density[above] / at[above] ** 2, 0.2))
+    noise = quantile(density[above] / at[above] ** 2, 0.2)
     highest = min(top, 3.2 * _RDS) if width > 4 * _AUDIO else min(top, _AUDIO)
     inside = (at > 0) & (at <= highest)
     excess = density[inside] - noise * at[inside] ** 2
@@ -215,7 +215,7 @@ def measure_am(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return AmMeasures()
     count = len(iq)
-    window = np.hanning(count).astype(np.float32)
+    window = hann_single(count)
     spectrum = np.abs(fft.fft(iq * window, 2 * count))
     at = fft.fftfreq(2 * count, 1 / sample_rate)
     spectrum[np.abs(at) > width / 2] = 0
@@ -291,10 +291,10 @@ def measure_ssb(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float 
     iq, width = _checked(iq, sample_rate, bandwidth)
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return SsbMeasures()
-    power = np.square(np.abs(fft.fft(iq))).astype(np.float64)
+    power = powers(fft.fft(iq))
     at = fft.fftfreq(len(iq), 1 / sample_rate) / width
     beside = (np.abs(at) > 0.65) & (np.abs(at) < 0.9)
-    floor = float(np.quantile(power[beside], 0.5)) / math.log(2) if np.count_nonzero(beside) > 16 else 0.0
+    floor = median(power[beside]) / math.log(2) if np.count_nonzero(beside) > 16 else 0.0
     inside = np.abs(at) <= 0.55
     excess = power[inside] - floor
     total = float(excess.sum())
@@ -319,7 +319,7 @@ def _density(values: _Reals, rate: float) -> tuple[_Reals, _Reals]:
     size = min(2048, len(values) // 4 // 2 * 2)
     window = np.hanning(size + 1)[:-1]
     pieces = np.lib.stride_tricks.sliding_window_view(values, size)[:: size // 2]
-    power = np.square(np.abs(fft.rfft(pieces * window, axis=1))).mean(axis=0)
+    power = powers(fft.rfft(pieces * window, axis=1)).mean(axis=0)
     return fft.rfftfreq(size, 1 / rate), 2 * power / (rate * float(np.sum(window**2)))
 
 
@@ -338,9 +338,10 @@ def _peak(audio: _Reals, hiss: float) -> float:
 
     Noise adds its deviation to the peaks of a tone, which stays near them; it widens what is Gaussian in proportion.
     """
-    loud, variance = float(np.quantile(np.abs(audio), _PEAK)), float(np.mean(np.square(audio)))
+    power = np.square(audio)
+    loud, variance = quantile(np.abs(audio), _PEAK), float(np.mean(power))
     clean = max(variance - hiss, 0.05 * variance)
-    fourth = float(np.mean(audio**4)) - 6 * clean * hiss - 3 * hiss**2
+    fourth = float(np.mean(np.square(power))) - 6 * clean * hiss - 3 * hiss**2
     gaussian = min(1.0, max(0.0, (fourth / clean**2 - 1.5) / 1.5))
     wide, tone = loud * math.sqrt(clean / variance), loud - 1.4 * math.sqrt(hiss)
     return max(0.0, gaussian * wide + (1 - gaussian) * tone)
@@ -363,14 +364,14 @@ def _pilot(frequency: _Reals, rate: float, top: float) -> tuple[float | None, fl
     """Return the deviation of a stereo pilot, 0 for none, and how sure that is."""
     if top < _PILOT + _BESIDE:
         return None, 0.0
-    window = np.hanning(len(frequency))
+    window = hann(len(frequency))
     spectrum = np.abs(fft.rfft(frequency * window))
     at = fft.rfftfreq(len(frequency), 1 / rate)
     near = np.abs(at - _PILOT) < max(_PILOT_NEAR, 1.5 * float(at[1]))
     beside = (np.abs(at - _PILOT) < _BESIDE) & ~near
     if np.count_nonzero(beside) < 8:
         return None, 0.0  # too short a look for so wide a band
-    floor = float(np.median(np.square(spectrum[beside]))) / math.log(2)
+    floor = median(np.square(spectrum[beside])) / math.log(2)
     peak = float(spectrum[near].max())
     ratio = peak**2 / max(floor, 1e-30)
     present = ratio > 12 + 2 * math.log(max(1, int(np.count_nonzero(near))))
@@ -409,7 +410,7 @@ def _modem(
     half_of_it = fft.rfft(frequency)
     spectrum[: len(half_of_it)] = half_of_it  # of negative frequencies nothing is needed
     at = fft.fftfreq(len(frequency), 1 / rate)
-    power = np.square(np.abs(spectrum)) * ((at >= low) & (at <= high))
+    power = powers(spectrum) * ((at >= low) & (at <= high))
     total = float(power.sum())
     if not total > 0:
         return None, None, 0.0
@@ -420,7 +421,7 @@ def _modem(
     chosen = (at >= low) & (at <= min(high, middle + half))
     analytic = fft.ifft((2 * spectrum * chosen).astype(np.complex64))
     tones = turned(analytic, -middle / rate)
-    envelope = np.square(np.abs(tones)).astype(np.float64)
+    envelope = powers(tones)
     if float(envelope.std()) > _ENVELOPE * float(envelope.mean()):
         return None, None, 0.0
     found = measure_frequency_keying(tones, rate, min(width, 0.8 * rate))

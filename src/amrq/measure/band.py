@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage, special
 
 from amrq.errors import AmrqError
+from amrq.measure.looks import quantile
 from amrq.native import kernels
 from amrq.text import engineering
 
@@ -306,8 +307,8 @@ def _noise_floor(profile: _Reals, spectra: int) -> float:
         np.median(inside)
     ) * max(0.1, 0.7 - 4 * spread):
         return float(profile[place < 0.36].mean())
-    low = float(np.quantile(smooth[place < 0.5], _FLOOR_SHARE / 2))
-    plain = float(np.quantile(smooth[place < _EDGE], _FLOOR_SHARE))
+    low = quantile(smooth[place < 0.5], _FLOOR_SHARE / 2)
+    plain = quantile(smooth[place < _EDGE], _FLOOR_SHARE)
     # Without a radio's filter both are the same; a signal that fills the middle leaves the floor at the edges.
     floor = plain if low > 0.6 * plain or _is_plateau(smooth, place, plain, low) else low
     return floor / max(0.2, 1 - 1.3 * spread)

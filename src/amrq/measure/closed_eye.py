@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.measure.keyed_samples import KeyedSamples
+from amrq.native import kernels
 
 __all__ = ["CLEAR_CLOCK", "OpenedEye", "open_eye"]
 
@@ -97,8 +98,7 @@ def open_eye(keyed: KeyedSamples, symbol_rate: float) -> OpenedEye | None:
     count = min(int((len(keyed) - 2) / step) - 1, _MOST)
     if count < _LEAST:
         return None
-    edges = (np.arange(count + 1)[None, :] + np.arange(_PHASES)[:, None] / _PHASES) * step
-    whole = np.diff(keyed.phase(edges), axis=1) / step
+    whole = keyed.symbol_means(step, 0.0, count, _PHASES)
     means = whole[int(np.argmax(whole.var(axis=1)))]
     middle = float(means.mean())
     spectrum = fft.rfft(means - middle)
@@ -142,6 +142,10 @@ def _decided(values: _Reals, levels: int) -> tuple[float, float, float, _Ints]:
     """Return the RMS error over half the distance of so many levels, that half, their middle, and the decisions."""
     centre, top = 0.0, levels - 1
     half = float(values.std()) / math.sqrt((levels * levels - 1) / 3)
+    native = kernels()
+    if native is not None and native.has_levels:
+        error, half, centre, numbers = native.even_levels(values, levels, half, _ROUNDS)
+        return error, half, centre, numbers
     numbers = np.zeros(len(values), np.int64)
     for _ in range(_ROUNDS):
         if not half > 0:

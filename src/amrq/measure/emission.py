@@ -16,6 +16,7 @@ from scipy import fft, special
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
+from amrq.measure.looks import quantile
 from amrq.measure.occupied import SHARE, WINDOW, OccupiedBand, occupied_band, spectrum_length
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 from amrq.native import kernels
@@ -275,11 +276,11 @@ def _noise_beside(iq: _Samples, sample_rate: float, width: float) -> float:
     beside = (away > _BESIDE * width) & (away < _FLAT * sample_rate)
     if np.count_nonzero(beside) < 8:
         beside = away < _FLAT * sample_rate
-        level = float(np.quantile(density.mean[beside], 0.1))
+        level = quantile(density.mean[beside], 0.1)
         return level / density.step
     shape = max(1.0, 0.95 * density.spectra)
     factor = float(special.gammaincinv(shape, _QUANTILE)) / shape
-    return float(np.quantile(density.mean[beside], _QUANTILE)) / factor / density.step
+    return quantile(density.mean[beside], _QUANTILE) / factor / density.step
 
 
 def _part(iq: _Samples, sample_rate: float, centre: float, width: float) -> tuple[_Samples, float]:
@@ -352,7 +353,7 @@ def _on_power(cells: _Reals, on: NDArray[np.bool_], off_power: float) -> float:
         return float(cells[on].mean()) if on.any() else 0.0
     width = max(1, min(len(cells) // 8, 16))
     smooth = np.convolve(cells, np.full(width, 1 / width), "valid")
-    loud = smooth[smooth >= 0.25 * float(np.quantile(smooth, 0.98))]
+    loud = smooth[smooth >= 0.25 * quantile(smooth, 0.98)]
     return max(float(loud.mean()), float(cells.mean()))
 
 

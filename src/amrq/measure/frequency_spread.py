@@ -18,6 +18,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.frequency_keying import instantaneous_frequency
+from amrq.measure.looks import hann, powers, quantile
 
 __all__ = ["FrequencySpread", "measure_frequency_spread"]
 
@@ -108,7 +109,7 @@ def measure_frequency_spread(
         return FrequencySpread()
     iq = _while_on(iq)
     density = max(noise_density or 0.0, 0.0)
-    power = float(np.mean(np.square(np.abs(iq)))) - density * sample_rate
+    power = float(np.mean(powers(iq))) - density * sample_rate
     if len(iq) < _LEAST_SAMPLES or not power > _CLEAR * density * _WIDER * width:
         return FrequencySpread()
     frequency, rate, _ = instantaneous_frequency(iq, sample_rate, width, _MOST_SAMPLES)
@@ -119,7 +120,7 @@ def measure_frequency_spread(
     for top in _TOPS:
         highest = top * width
         kept = spectrum * np.clip((highest * (1 + _EDGE) - at) / (_EDGE * highest), 0, 1)
-        shown = np.square(np.abs(kept))
+        shown = powers(kept)
         whole = 2 * float(shown[1:].sum()) / len(frequency) ** 2
         hiss = per_cube * highest**3
         if whole > 0 and hiss < _NOISY * whole:
@@ -137,8 +138,8 @@ def measure_frequency_spread(
 def _while_on(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Return the samples from where a burst begins to where it ends."""
     size = len(iq) // _PIECES
-    power = np.square(np.abs(iq[: size * _PIECES])).reshape(_PIECES, size).mean(axis=1)
-    on = np.flatnonzero(power > _ON * float(np.quantile(power, 0.9)))
+    power = powers(iq[: size * _PIECES]).reshape(_PIECES, size).mean(axis=1)
+    on = np.flatnonzero(power > _ON * quantile(power, 0.9))
     if not len(on):
         return iq
     return iq[int(on[0]) * size : (int(on[-1]) + 1) * size]
@@ -146,7 +147,7 @@ def _while_on(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
 def _peakedness(values: _Reals, hiss: float) -> float:
     """Return the fourth moment over the squared variance, a Gaussian noise of a variance taken off."""
-    low, high = np.quantile(values, [_EXTREME, 1 - _EXTREME])
+    low, high = quantile(values, _EXTREME), quantile(values, 1 - _EXTREME)
     values = np.clip(values, low, high)
     values = np.square(values - float(values.mean()))
     second, fourth = float(values.mean()), float(np.square(values).mean())
@@ -158,7 +159,7 @@ def _peakedness(values: _Reals, hiss: float) -> float:
 
 def _lines(values: _Reals, rate: float, hiss: float) -> tuple[float | None, float, float]:
     """Return the frequency of the strongest line, its share of the power without noise, and that of the three."""
-    power = np.square(np.abs(fft.rfft(values * np.hanning(len(values)))))
+    power = powers(fft.rfft(values * hann(len(values))))
     power[:2] = 0
     whole = float(power.sum()) * max(1 - hiss / max(float(values.var()), 1e-300), 0.1)
     if not whole > 0:

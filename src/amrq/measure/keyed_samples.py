@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import noise_beside, squares, turned
+from amrq.measure.looks import median, noise_beside, squares, turned
+from amrq.native import kernels
 
 __all__ = ["KeyedSamples", "keyed_samples", "narrowed"]
 
@@ -81,6 +82,21 @@ class KeyedSamples:
     def _area(self) -> _Reals:
         # The phase is a straight line between samples, and its sum a parabola.
         return np.concatenate([[0.0], np.cumsum(self._phase[:-1] + self.frequency / 2)])
+
+    def symbol_means(self, step: float, away: float, count: int, phases: int) -> _Reals:
+        """Return the mean frequency over each symbol, Hz, for phases of their clock, float64 [phases, count].
+
+        Args:
+            step: samples a symbol.
+            away: samples before the first symbol.
+            count: of symbols; those of the last phase end within the samples.
+            phases: of the clock: the first symbol begins later by parts of it.
+        """
+        native = kernels()
+        if native is not None and native.has_levels:
+            return native.symbol_means(self._phase, self.frequency, (step, away), count, phases)
+        edges = (np.arange(count + 1)[None, :] + np.arange(phases)[:, None] / phases) * step + away
+        return np.asarray(np.diff(self.phase(edges), axis=1) / step)
 
     def phase(self, places: _Reals) -> _Reals:
         """Return the sum of the frequency up to places."""
@@ -253,7 +269,7 @@ def _beyond_box(powers: NDArray[np.float32], bins: float, width: float, noise: f
     both = np.concatenate([powers[len(powers) - reach * step :], powers[: reach * step]])
     steps = both.reshape(2 * reach, step).mean(axis=1, dtype=np.float64) - noise
     box = min(_TONE_STEPS // 2, reach)
-    usual = float(np.median(steps[reach - box : reach + box]))
+    usual = median(steps[reach - box : reach + box])
     least = max(_LIKE_INSIDE * usual, _STANDS_OUT * noise / math.sqrt(step))
     low, high = (
         max(width / 2, (box - 1 + int(np.argmax(np.append(side[box - 1 :] < least, True)))) * step * bins)
@@ -282,11 +298,11 @@ def _discriminated(samples: _Samples, rate: float, noise: float, width: float) -
     frequency = np.angle(turns).astype(np.float64) * (rate / (2 * math.pi))
     power = np.abs(turns).astype(np.float64)
     # Where the envelope is small the phase is noise: a click. Its frequency is held from before.
-    weak = power < _WEAK * float(np.median(power))
+    weak = power < _WEAK * median(power)
     if weak.any() and not weak.all():
         good = np.flatnonzero(~weak)
         frequency = np.interp(np.arange(len(frequency)), good, frequency[good])
-    middle = float(np.median(frequency))
+    middle = median(frequency)
     return KeyedSamples(samples, frequency - middle, rate, middle, power, noise, width)
 
 

@@ -15,6 +15,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.keyed_samples import narrowed
+from amrq.measure.looks import quantile
 
 __all__ = ["Keying", "crossings", "envelope_of", "measure_keying", "threshold_of"]
 
@@ -264,7 +265,7 @@ def envelope_of(
 
 def threshold_of(envelope: NDArray[np.float64]) -> tuple[float, float]:
     """Return the threshold that parts an envelope best, and the distance of both parts over their scatter."""
-    top = float(np.quantile(envelope, 0.995))
+    top = quantile(envelope, 0.995)
     shares, borders = np.histogram(np.minimum(envelope, top), 128, (0, top))
     middles = (borders[1:] + borders[:-1]) / 2
     below = np.cumsum(shares)[:-1].astype(np.float64)

@@ -6,6 +6,7 @@ taken off first; how dense the noise is shows there, too.
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,18 @@ __all__ = [
     "Band",
     "band_alone",
     "checked_look",
+    "hann",
+    "hann_single",
     "largest_squares",
     "line_place",
     "logistic",
+    "median",
     "noise_beside",
     "occupied_width",
+    "powers",
+    "quantile",
     "squares",
+    "straight_line",
     "turned",
 ]
 
@@ -93,7 +100,21 @@ def checked_look(iq: _Samples, sample_rate: float, bandwidth: float | None) -> t
 
 def squares(values: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[np.float32]:
     """Return squared magnitudes, in single precision."""
+    native = kernels() if values.dtype == np.complex64 else None
+    if native is not None and native.has_emissions:
+        return native.squares(values)
     return np.asarray(values.real * values.real + values.imag * values.imag, dtype=np.float32)
+
+
+def powers(values: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return squared magnitudes, float64: of complex64 those in single precision.
+
+    >>> powers(np.array([3 + 4j])).tolist()
+    [25.0]
+    """
+    if values.dtype == np.complex64:
+        return squares(values).astype(np.float64)
+    return np.asarray(values.real * values.real + values.imag * values.imag)
 
 
 def largest_squares(values: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -164,6 +185,65 @@ def band_alone(
     return Band(fft.ifft(chosen), sample_rate * size / count, width, spectrum, bins, noise, share)
 
 
+def quantile(values: NDArray[np.float32] | NDArray[np.float64], share: float) -> float:
+    """Return the value that a share of values is below, as `np.quantile`, which takes several times as long.
+
+    Args:
+        values: real [n], n at least 1, finite.
+        share: 0 to 1.
+
+    >>> quantile(np.array([4.0, 1.0, 2.0, 3.0]), 0.5)
+    2.5
+    """
+    place = share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    ordered = np.partition(values, (low, high))
+    first, second = float(ordered[low]), float(ordered[high])
+    return first + (second - first) * (place - low)
+
+
+def median(values: NDArray[np.float32] | NDArray[np.float64]) -> float:
+    """Return the median of real [n], n at least 1, finite.
+
+    >>> median(np.array([3.0, 1.0, 2.0])), median(np.array([4.0, 1.0, 2.0, 3.0]))
+    (2.0, 2.5)
+    """
+    return quantile(values, 0.5)
+
+
+@lru_cache(maxsize=128)
+def hann(count: int) -> NDArray[np.float64]:
+    """Return Hann's window, float64 [count], which is not to be written to: measures of a look share it."""
+    window = np.hanning(count)
+    window.setflags(write=False)
+    return window
+
+
+@lru_cache(maxsize=128)
+def hann_single(count: int) -> NDArray[np.float32]:
+    """Return Hann's window in single precision, float32 [count], which is not to be written to."""
+    window = np.hanning(count).astype(np.float32)
+    window.setflags(write=False)
+    return window
+
+
+def straight_line(places: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return slope and start of the straight line that is nearest to values (least squares).
+
+    Args:
+        places: float64 [n], not all the same.
+        values: float64 [n], at these places.
+
+    >>> straight_line(np.array([0.0, 1.0, 3.0]), np.array([1.0, 3.0, 7.0]))
+    (2.0, 1.0)
+    """
+    middle, mean = float(places.mean()), float(values.mean())
+    away = places - middle
+    slope = float(away @ values) / float(away @ away)
+    return slope, mean - slope * middle
+
+
 def noise_beside(spectrum: NDArray[np.float32], bins: float, width: float) -> float:
     """Return the mean of a spectrum beside a band, the quieter side of it; 0 where there is too little beside it.
 
@@ -176,7 +256,7 @@ def noise_beside(spectrum: NDArray[np.float32], bins: float, width: float) -> fl
         return 0.0
     sides = spectrum[first:last], spectrum[len(spectrum) - last : len(spectrum) - first]
     # The quantile q of a squared magnitude in noise is -ln(1 - q) of its mean.
-    return min(float(np.quantile(side, _QUIETER)) for side in sides) / -math.log(1 - _QUIETER)
+    return min(quantile(side, _QUIETER) for side in sides) / -math.log(1 - _QUIETER)
 
 
 def occupied_width(band: Band, level: float = 0.25) -> tuple[float, float]:
@@ -196,7 +276,7 @@ def occupied_width(band: Band, level: float = 0.25) -> tuple[float, float]:
     steps = parts.reshape(2 * reach, step).mean(axis=1)
     smooth = np.convolve(np.pad(steps, 1, mode="edge"), np.full(3, 1 / 3), "valid") - band.noise
     middle = smooth[reach - reach // 2 : reach + reach // 2]
-    on = smooth > level * float(np.median(middle)) if len(middle) else np.zeros(0, np.bool_)
+    on = smooth > level * median(middle) if len(middle) else np.zeros(0, np.bool_)
     if not on.any():
         return -band.width / 2, band.width / 2
     # From the middle outwards, over short gaps: what lies further away is another emission.

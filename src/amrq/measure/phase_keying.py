@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import checked_look, line_place, logistic, squares
+from amrq.measure.looks import checked_look, line_place, logistic, median, quantile, squares
 
 __all__ = ["PhaseKeying", "measure_phase_keying"]
 
@@ -185,9 +185,9 @@ def _shape(iq: _Samples, sample_rate: float, width: float) -> _Shape | None:
     noise = 0.0
     if last - first > 16:
         sides = power[first:last], power[count - last : count - first]
-        noise = min(float(np.quantile(side, 0.35)) for side in sides) / -math.log(0.65)
+        noise = min(quantile(side, 0.35) for side in sides) / -math.log(0.65)
     excess = np.maximum(smooth - noise, 0)
-    height = float(np.median(excess[half // 2 : half + half // 2]))
+    height = median(excess[half // 2 : half + half // 2])
     if not height > 0:
         return None
     on = np.flatnonzero(excess > _EDGE * height)
@@ -227,13 +227,13 @@ def _lines(
     part = power[np.arange(first, max(last, first + 8)) % size]
     blocks = len(part) // _FLOOR
     if blocks < 2:
-        floor = np.full(len(part), float(np.median(part)))
+        floor = np.full(len(part), median(part))
     else:
         medians = np.median(part[: blocks * _FLOOR].reshape(blocks, _FLOOR), axis=1)
         floor = np.interp(np.arange(len(part)), (np.arange(blocks) + 0.5) * _FLOOR, medians)
     # The median of a sum of so many squared magnitudes, of mean 1 each (Wilson and Hilferty 1931).
-    median = parts * (1 - 1 / (9 * parts)) ** 3 if parts > 1 else math.log(2)
-    over = np.clip(part / np.maximum(floor / (median / parts), 1e-30), 1.0, _MOST_OVER)
+    usual = parts * (1 - 1 / (9 * parts)) ** 3 if parts > 1 else math.log(2)
+    over = np.clip(part / np.maximum(floor / (usual / parts), 1e-30), 1.0, _MOST_OVER)
     # Chernoff's bound of the logarithm of how likely that is.
     return _Lines((parts * (over - 1 - np.log(over))).astype(np.float32), first, bins)
 

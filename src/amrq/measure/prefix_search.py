@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import squares
+from amrq.measure.looks import quantile, squares
 from amrq.native import kernels
 
 __all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "folded_products", "middle_half"]
@@ -138,7 +138,7 @@ def _loud(iq: _Samples) -> tuple[int, int]:
     """Return the first sample that is not of a quiet beginning, and the first of a quiet end."""
     part = max(1, len(iq) // _PARTS)
     power = squares(iq[: len(iq) // part * part]).reshape(-1, part).mean(axis=1)
-    loud = np.flatnonzero(power > _QUIET * float(np.quantile(power, 0.75)))
+    loud = np.flatnonzero(power > _QUIET * quantile(power, 0.75))
     if not len(loud):
         return 0, len(iq)
     return int(loud[0]) * part, len(iq) if loud[-1] == len(power) - 1 else (int(loud[-1]) + 1) * part

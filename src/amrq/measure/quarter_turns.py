@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.errors import AmrqError
-from amrq.measure.looks import squares
+from amrq.measure.looks import hann_single, squares
 
 __all__ = ["QuarterTurns", "measure_quarter_turns"]
 
@@ -185,7 +185,7 @@ def _lines(spectrum: _Samples, centre: float, wide: float) -> tuple[NDArray[np.f
     one = fft.ifft(held)
     one *= np.float32(1 / max(math.sqrt(float(squares(one).mean())), 1e-30))
     square = one * one
-    power = squares(fft.fft(square * square * np.hanning(size).astype(np.float32)))
+    power = squares(fft.fft(square * square * hann_single(size)))
     near = np.maximum(power, np.maximum(np.roll(power, 1), np.roll(power, -1)))
     offsets = np.arange(-int(wide / 2), int(wide / 2) + 1)
     combs = near[np.round(offsets + wide * np.arange(-1, 2)[:, None]).astype(int) % size]

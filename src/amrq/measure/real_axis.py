@@ -11,12 +11,13 @@ it is nearer to 3).
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import checked_look
+from amrq.measure.looks import checked_look, hann, hann_single, powers, quantile, squares, turned
 
 __all__ = ["RealAxis", "measure_real_axis"]
 
@@ -85,14 +86,14 @@ def measure_real_axis(
     spectrum[np.abs(at) > _INSIDE * width] = 0
     inside = fft.ifft(spectrum)
     frequency = _half_of_line(np.square(inside), sample_rate, _NEAR * width)
-    turned = inside * np.exp(-2j * np.pi * frequency / sample_rate * np.arange(len(iq)))
+    still = turned(inside, -frequency / sample_rate)
     length = min(max(_SHORTEST, math.ceil(_FOLLOWED * sample_rate / width)), len(iq) // 4)
-    window = np.hanning(length + 2)[1:-1]
-    window /= window.sum()
-    phase = np.unwrap(np.angle(_smooth(np.square(turned), window))) / 2
-    upright = turned * np.exp(-1j * phase)
-    power = _smooth(np.square(np.abs(upright)), window).real
-    on = power > _ON * np.quantile(power, 0.75)
+    window = hann(length + 2)[1:-1]
+    window = (window / window.sum()).astype(np.float32)
+    phase = np.unwrap(np.angle(_smooth(np.square(still), window))) / 2
+    upright = still * _back(phase)
+    power = _smooth(squares(upright), window).real
+    on = power > _ON * quantile(power, 0.75)
     if on.mean() < _LEAST_ON:
         return RealAxis()
     along, across = upright.real[on].astype(np.float64), upright.imag[on].astype(np.float64)
@@ -105,7 +106,7 @@ def measure_real_axis(
     if alone < _TOLD:
         return RealAxis(alone, float(along.mean()) ** 2 / whole, 0.0, frequency)
     # Noise is as strong on the axis as across it, and Gaussian.
-    kurtosis = float(np.mean(beside**4)) / variance**2
+    kurtosis = float(np.mean(np.square(np.square(beside)))) / variance**2
     kurtosis -= 6 * alone * (1 - alone) + 3 * (1 - alone) ** 2
     return RealAxis(alone, float(along.mean()) ** 2 / whole, max(kurtosis / alone**2, 1.0), frequency)
 
@@ -114,7 +115,7 @@ def _half_of_line(square: NDArray[np.complex64], sample_rate: float, near: float
     """Return half of the frequency of a square's strongest line near 0 Hz, between bins by a parabola, Hz."""
     count = len(square)
     at = fft.fftfreq(count, 1 / sample_rate)
-    power = np.square(np.abs(fft.fft(square * np.hanning(count).astype(np.float32)))).astype(np.float64)
+    power = powers(fft.fft(square * hann_single(count)))
     top = int(np.argmax(np.where(np.abs(at) <= near, power, -1.0)))
     before, peak, after = np.log(power[[top - 1, top, (top + 1) % count]] + 1e-30)
     curve = before - 2 * peak + after
@@ -122,7 +123,18 @@ def _half_of_line(square: NDArray[np.complex64], sample_rate: float, near: float
     return float(at[top] + min(max(between, -0.5), 0.5) * sample_rate / count) / 2
 
 
-def _smooth(values: NDArray[np.complex64], window: NDArray[np.float64]) -> NDArray[np.complex128]:
+def _back(phase: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
+    """Return turns of minus a phase, which single precision holds where it is less than a turn."""
+    held = (phase - 2 * np.pi * np.rint(phase / (2 * np.pi))).astype(np.float32)
+    out = np.empty(len(held), np.complex64)
+    np.cos(held, out=out.real)
+    np.sin(-held, out=out.imag)
+    return out
+
+
+def _smooth(
+    values: NDArray[np.complex64] | NDArray[np.float32], window: NDArray[np.float32]
+) -> NDArray[np.complex64]:
     """Return a running weighted mean, as long as the values."""
     size = fft.next_fast_len(len(values) + len(window) - 1)
     whole = fft.ifft(fft.fft(values, size) * fft.fft(window, size))

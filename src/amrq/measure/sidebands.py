@@ -21,7 +21,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.emission import quick_length
-from amrq.measure.looks import turned
+from amrq.measure.looks import hann, powers, quantile, turned
 
 __all__ = ["Sidebands", "measure_sidebands"]
 
@@ -116,14 +116,14 @@ def measure_sidebands(
     aligned, level = _aligned(iq, sample_rate, half)
     if len(aligned) < _LEAST_SAMPLES // 2:
         return Sidebands()
-    window = np.hanning(len(aligned))
+    window = hann(len(aligned))
     along, across = (_power(part, window) for part in (aligned.real, aligned.imag))
     at = fft.rfftfreq(len(aligned), 1 / sample_rate)
     lowest = (1 + _EDGE) * half
     if noise_density is None:
         beyond = (at > reach) & (at < 0.45 * sample_rate)
         rest = across[beyond] if np.count_nonzero(beyond) > 4 * _FEWEST else across[at > lowest]
-        noise = float(np.quantile(rest, 0.25)) / math.log(4 / 3) if len(rest) else 0.0
+        noise = quantile(rest, 0.25) / math.log(4 / 3) if len(rest) else 0.0
     else:
         noise = noise_density * sample_rate / 2 * float(np.sum(window**2)) / level**2
     evidence = 0.0
@@ -143,9 +143,9 @@ def measure_sidebands(
     symmetry = float(np.sum(along[some] - across[some])) / max(whole, scatter)
     middle = _half_power(at[some], excess) if whole > scatter else 0.0
     lower, upper = inside or (-reach, reach)
-    powers = np.square(np.abs(fft.fft(aligned * window)))
+    shown = powers(fft.fft(aligned * window))
     # Of the other side: the transform of the conjugate is the conjugate one backwards.
-    both = (powers[: len(at)], np.roll(powers[::-1], 1)[: len(at)])
+    both = (shown[: len(at)], np.roll(shown[::-1], 1)[: len(at)])
     aside = max(
         (
             _aside(power - 2 * noise, along - across, at, (lowest, min(edge, reach)), 2 * noise)
@@ -204,7 +204,7 @@ def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArr
         half: Hz on either side of 0 Hz that belong to the line.
     """
     count = len(iq)
-    middle, window = count // 2, np.hanning(count // 2)
+    middle, window = count // 2, hann(count // 2)
     # From the first half to the second the line turns by what is left of its frequency.
     first, second = (complex(np.sum(part * window)) for part in (iq[:middle], iq[count - middle :]))
     turn = np.angle(second * np.conj(first)) / (count - middle)
@@ -222,7 +222,7 @@ def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArr
 
 def _power(values: _Reals, window: _Reals) -> _Reals:
     """Return the powers of a windowed signal's transform."""
-    return np.asarray(np.square(np.abs(fft.rfft((values - float(values.mean())) * window))))
+    return powers(fft.rfft((values - float(values.mean())) * window))
 
 
 def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float | None:
@@ -241,10 +241,11 @@ def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float
         top = part * reach
         kept = fft.ifft(spectrum * np.clip((1.1 * top - away) / (0.1 * top), 0, 1))
         values, noise = kept.real, float(np.mean(np.square(kept.imag)))
-        clean = float(np.mean(values**2)) - noise
+        power = np.square(values)
+        clean = float(power.mean()) - noise
         if not clean > _HELD_CLEAR * noise:
             continue  # of a code without low frequencies wider parts have less noise
-        third = float(np.mean(values**3)) / clean**1.5
-        fourth = (float(np.mean(values**4)) - 6 * clean * noise - 3 * noise**2) / clean**2
+        third = float(power @ values) / len(values) / clean**1.5
+        fourth = (float(power @ power) / len(power) - 6 * clean * noise - 3 * noise**2) / clean**2
         found.append(fourth - third**2 - 1)
     return max(min(found), 0.0) if found else None

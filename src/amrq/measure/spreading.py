@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import checked_look, line_place, logistic, squares
+from amrq.measure.looks import checked_look, hann_single, line_place, logistic, squares
 from amrq.measure.prefix_search import FlatBand, flat_band, middle_half
 from amrq.native import kernels
 
@@ -208,7 +208,7 @@ def _clock(iq: _Samples, sample_rate: float, width: float) -> float | None:
     twice = np.zeros(size, np.complex64)
     twice[:half], twice[size - half :] = spectrum[:half], spectrum[len(band.iq) - half :]
     power = squares(fft.ifft(twice))
-    lines = squares(fft.rfft((power - power.mean()) * np.hanning(size).astype(np.float32)))
+    lines = squares(fft.rfft((power - power.mean()) * hann_single(size)))
     step = 2 * band.rate / size
     first, last = round(_CLOCK[0] * width / step), min(round(_CLOCK[1] * width / step), len(lines) - 2)
     part = lines[first:last]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.measure.looks import Band, band_alone, checked_look, logistic, squares
+from amrq.measure.looks import Band, band_alone, checked_look, logistic, powers, squares
 from amrq.measure.prefix_search import FlatBand, PrefixPlace, find_prefixes, flat_band
 from amrq.measure.training_symbols import TrainingSymbols, find_training
 
@@ -199,7 +199,7 @@ def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float]:
     """
     count = len(iq) - lag
     product = iq[lag:] * np.conj(iq[:count])
-    power = np.square(np.abs(iq)).astype(np.float64)
+    power = powers(iq)
     both = 0.5 * (power[lag:] + power[:count])
     bins = min(32, max(8, round(period / max(1.0, period - lag))))
     place = np.floor(np.arange(count) * (bins / period)).astype(np.int64)

@@ -2,13 +2,12 @@
 """The symbol clock of a keyed frequency: rates at which it changes."""
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import line_place
+from amrq.measure.looks import hann_single, line_place
 
 __all__ = ["clock_rates"]
 
@@ -88,7 +87,7 @@ def _clearest_line(
     """Return how far the clearest line of values stands out of those around it between two rates, and its rate."""
     count = len(values)
     length = int(fft.next_fast_len(int(_PADDED * count), True))
-    lines = np.abs(fft.rfft((values - values.mean()) * _hann(count), length)).astype(np.float64)
+    lines = np.abs(fft.rfft((values - values.mean()) * hann_single(count), length)).astype(np.float64)
     finer = length / count * bins  # bins a Hz
     first, last = int(slowest * finer), min(int(fastest * finer) + 1, len(lines) - 2)
     around = max(0, first - _LOCAL)
@@ -99,8 +98,3 @@ def _clearest_line(
     clear = lines[first:last] / (floor + 0.1 * float(floor.mean()) + 1e-300)
     top = int(np.argmax(clear))
     return float(clear[top]), line_place(lines, first + top) / finer
-
-
-@lru_cache(maxsize=256)
-def _hann(count: int) -> NDArray[np.float32]:
-    return np.hanning(count).astype(np.float32)

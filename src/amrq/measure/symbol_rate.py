@@ -13,6 +13,7 @@ from scipy import fft
 
 from amrq.errors import AmrqError
 from amrq.measure.band import BandSignal, find_signals, select_channel
+from amrq.measure.looks import hann_single, quantile
 from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
@@ -242,7 +243,7 @@ def _on(channel: NDArray[np.complex64], span: float) -> NDArray[np.float32]:
     count = len(channel)
     width = max(4, min(count // 4, round(span)))
     power = _means(channel.real**2 + channel.imag**2, width)
-    usual = float(np.quantile(power, 0.9))
+    usual = quantile(power, 0.9)
     loud = power > _QUIET * usual
     # Where most of the time is silence, the loudest tells what is usual.
     strongest = float(power.max())
@@ -403,7 +404,7 @@ class _Lines:
         mean = float(envelope.sum()) / max(total, 1e-30)
         self._varying = np.asarray(envelope - mean * self._on, dtype=np.float32)
         self._size = fft.next_fast_len(2 * count, real=True)  # a line falls on a bin, or nearly
-        window = np.hanning(count).astype(np.float32)
+        window = hann_single(count)
         self._total = float(np.dot(window, envelope))
         found = fft.rfft(self._varying * window, self._size)
         self._spectrum = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import largest_squares, line_place, squares
+from amrq.measure.looks import hann, largest_squares, line_place, median, squares, straight_line
 
 __all__ = ["tone_clock_rates"]
 
@@ -136,7 +136,7 @@ def _swing(samples: _Samples, window: int) -> tuple[_Swing | None, float]:
     tops = np.sqrt(largest)
     tops -= tops.mean()
     length = int(fft.next_fast_len(_FINER * len(tops), True))
-    lines = np.abs(fft.rfft(tops * np.hanning(len(tops)), length))
+    lines = np.abs(fft.rfft(tops * hann(len(tops)), length))
     unit = 1 / (hop * length)  # of a line's place: symbols a sample
     low, high = (edge / window / unit for edge in _PER_WINDOW)
     first, last = max(2, int(low)), min(int(high) + 1, len(lines) - 2)
@@ -144,7 +144,7 @@ def _swing(samples: _Samples, window: int) -> tuple[_Swing | None, float]:
     if last - first < 3 or not len(around):
         return None, in_tone
     top = first + int(np.argmax(lines[first:last]))
-    clear = float(lines[top]) / max(float(np.median(around)), 1e-30)
+    clear = float(lines[top]) / max(median(around), 1e-30)
     return _Swing(clear, 1 / (line_place(lines, top) * unit)), in_tone
 
 
@@ -161,7 +161,7 @@ def _refined(samples: _Samples, step: float) -> float | None:
             near = np.ones(len(numbers), np.bool_)
         if near.sum() < _FEWEST_CHANGES:
             return None
-        step, start = (float(one) for one in np.polyfit(numbers[near], moments[near], 1))
+        step, start = straight_line(numbers[near], moments[near])
         if not step > 2 * _STARTS / 3:
             return None
         start -= math.floor(start / step) * step

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure.keyed_samples import KeyedSamples
+from amrq.measure.looks import median, straight_line
+from amrq.native import LevelRounds, LevelSolution, kernels
 
 __all__ = ["LevelFit", "fit_levels"]
 
@@ -208,15 +210,14 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | N
     if count < least:
         return None
     # The averages differ most where they are of whole symbols.
-    edges = (np.arange(count + 1)[None, :] + np.arange(_PHASES)[:, None] / _PHASES) * step
-    whole = np.diff(keyed.phase(edges), axis=1) / step
+    away, whole = 0.0, keyed.symbol_means(step, 0.0, count, _PHASES)
     if there > _LONG * count:  # data may follow a leader
-        later = edges + (there - count) * step
-        last = np.diff(keyed.phase(later), axis=1) / step
+        later = (there - count) * step
+        last = keyed.symbol_means(step, later, count, _PHASES)
         if last.var() > _LONG * whole.var():
-            edges, whole = later, last
+            away, whole = later, last
     phase = int(np.argmax(whole.var(axis=1)))
-    means, starts = whole[phase], edges[phase, :-1]
+    means, starts = whole[phase], (np.arange(count) + phase / _PHASES) * step + away
     eye = np.diff(keyed.phase(starts[:, None] + np.array([0.4, 0.6]) * step), axis=1)[:, 0] / (0.2 * step)
     found: list[LevelFit] = []
     for order in _ORDERS if count >= _LEAST_KEYED else ():
@@ -320,20 +321,53 @@ def _level_likelihood(left: float, numbers: _Ints, levels: int, parameters: int)
 
 def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> LevelFit | None:
     """Return the fit of so many levels to averages over symbols, decided and fitted in turns."""
-    count, taps = len(means), 2 * _TAPS + 1
+    count = len(means)
     ordered = np.sort(means)
     low, high = float(ordered[round(0.04 * (count - 1))]), float(ordered[round(0.96 * (count - 1))])
     centre, half = (low + high) / 2, (high - low) / 2 / (levels - 1)
     if not half > 0:
         return None
-    rest, response = means, np.zeros(taps)
+    native = kernels()
+    if native is not None and native.has_levels:
+        solved = native.level_fit(means, centre, half, LevelRounds(levels, _ROUNDS, _NEIGHBOURS, _SINGULAR))
+    else:
+        solved = _solved(means, centre, half, levels)
+    if solved is None:
+        return None
+    half, main = float(solved.response.sum()), float(solved.response[_TAPS])
+    numbers = np.asarray((solved.points + (levels - 1)) / 2, np.int64)
+    # What is left, by the symbols that are not used up by the parameters.
     inner = means[_TAPS : count - _TAPS]
+    left = math.sqrt(solved.left / (len(inner) - 2 * _TAPS - 2))
+    if np.bincount(numbers, minlength=levels).min() < max(1.0, _RAREST * count):
+        return None
+    own = solved.points[_TAPS : count - _TAPS] - solved.points[_TAPS : count - _TAPS].mean()
+    seen = float(own @ eye[_TAPS : count - _TAPS]) / float(own @ own)
+    evidence = _level_likelihood(left, numbers[_TAPS : count - _TAPS], levels, 2 * _TAPS + 3)
+    return LevelFit(
+        levels=levels,
+        rate=symbol_rate,
+        half=half,
+        centre=solved.centre,
+        eye=seen,
+        main=main / half,
+        error=left / half,
+        evidence=evidence - _smooth_likelihood(inner),
+        numbers=numbers,
+        seen=levels,
+        likely=1.0,
+        means=means,
+    )
+
+
+def _solved(means: _Reals, centre: float, half: float, levels: int) -> LevelSolution | None:
+    """Return levels, decided and fitted in turns, as `LevelKernels.level_fit`; None where there are no such levels."""
+    count, taps = len(means), 2 * _TAPS + 1
+    rest, inner = means, means[_TAPS : count - _TAPS]
     matrix = np.ones((len(inner), taps + 1))
-    numbers = np.zeros(count, np.int64)
+    solution, decided = np.zeros(taps + 1), np.zeros(count)
     for _ in range(_ROUNDS):
-        numbers = np.clip(np.rint((rest - centre) / (2 * half) + (levels - 1) / 2), 0, levels - 1).astype(
-            np.int64
-        )
+        numbers = np.clip(np.rint((rest - centre) / (2 * half) + (levels - 1) / 2), 0, levels - 1)
         decided = 2.0 * numbers - (levels - 1)
         for tap in range(taps):
             matrix[:, tap] = decided[tap : len(inner) + tap]
@@ -350,28 +384,8 @@ def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> L
         # What neighbours add is taken off, and the symbol's own response is what its level is judged by.
         away = inner - matrix @ solution + main * decided[_TAPS : count - _TAPS]
         rest = np.concatenate([means[:_TAPS], away * (half / main) + centre, means[count - _TAPS :]])
-    # What is left, by the symbols that are not used up by the parameters.
-    freedom = len(inner) - taps - 1
-    left = float(np.sqrt(np.sum(np.square(inner - matrix @ solution)) / freedom))
-    if np.bincount(numbers, minlength=levels).min() < max(1.0, _RAREST * count):
-        return None
-    own = decided[_TAPS : count - _TAPS] - decided[_TAPS : count - _TAPS].mean()
-    seen = float(own @ eye[_TAPS : count - _TAPS]) / float(own @ own)
-    evidence = _level_likelihood(left, numbers[_TAPS : count - _TAPS], levels, taps + 2)
-    return LevelFit(
-        levels=levels,
-        rate=symbol_rate,
-        half=half,
-        centre=centre,
-        eye=seen,
-        main=main / half,
-        error=left / half,
-        evidence=evidence - _smooth_likelihood(inner),
-        numbers=numbers,
-        seen=levels,
-        likely=1.0,
-        means=means,
-    )
+    left = inner - matrix @ solution
+    return LevelSolution(solution[:taps], centre, float(left @ left), decided)
 
 
 @lru_cache(maxsize=2)
@@ -385,7 +399,7 @@ def _ridge(taps: int) -> _Reals:
 def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewest: int) -> LevelFit | None:
     """Return the fit of many evenly spaced levels: how they are spaced shows in the characteristic function."""
     inside, strength = keyed.tones(middles, _INSIDE * keyed.rate / symbol_rate)
-    inside = inside[strength > _THERE * np.median(strength)]
+    inside = inside[strength > _THERE * median(strength)]
     if len(inside) < _LEAST_SLOW:
         return None
     ordered = np.sort(inside)
@@ -404,7 +418,7 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
         numbers = np.rint((inside - offset) / spacing)
         if not float(np.ptp(numbers)) > 0:
             return None
-        spacing, offset = (float(value) for value in np.polyfit(numbers, inside, 1))
+        spacing, offset = straight_line(numbers, inside)
         if not spacing > 0:
             return None
     away = inside - numbers * spacing - offset

@@ -12,6 +12,7 @@ from amrq.native.block_kernels import (
 from amrq.native.chunk_kernels import UNKNOWN, BurstLimits, BurstNow, ClockNow, LevelLimits, LevelNow
 from amrq.native.fit_kernels import FitRounds, PointFit
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
+from amrq.native.level_kernels import EvenLevels, LevelRounds, LevelSolution
 from amrq.native.line_kernels import CHIRPS, LineChirps, LineGrid
 from amrq.native.network_kernels import (
     INSTRUCTIONS,
@@ -44,11 +45,14 @@ __all__ = [
     "ClockLimits",
     "ClockNow",
     "CompiledNetwork",
+    "EvenLevels",
     "FitRounds",
     "FollowNow",
     "Kernels",
     "LevelLimits",
     "LevelNow",
+    "LevelRounds",
+    "LevelSolution",
     "LineChirps",
     "LineGrid",
     "NetworkLayer",

@@ -24,7 +24,7 @@ class EmissionKernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         # Not in a library that was built before.
-        self.has_emissions = hasattr(library, "amrq_largest_squares")
+        self.has_emissions = hasattr(library, "amrq_squares")
         if not self.has_emissions:
             return
         self._two_states = library.amrq_two_states
@@ -42,6 +42,9 @@ class EmissionKernels:
         self._largest_squares = library.amrq_largest_squares
         self._largest_squares.argtypes = [pointer, number, number, pointer]
         self._largest_squares.restype = None
+        self._squares = library.amrq_squares
+        self._squares.argtypes = [pointer, number, pointer]
+        self._squares.restype = None
         self._add_powers = library.amrq_add_powers
         self._add_powers.argtypes = [pointer, number, number, pointer]
         self._add_powers.restype = None
@@ -121,6 +124,15 @@ class EmissionKernels:
             raise ValueError(f"complex64 [rows, length] is needed, not {rows.dtype} {list(rows.shape)}.")
         held, out = np.ascontiguousarray(rows), np.empty(len(rows), np.float32)
         self._largest_squares(held.ctypes.data, *held.shape, out.ctypes.data)
+        return out
+
+    def squares(self, values: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Return squared magnitudes of complex64 of any shape, float32 of the same shape."""
+        if values.dtype != np.complex64:
+            raise ValueError(f"complex64 is needed, not {values.dtype}.")
+        held = np.ascontiguousarray(values)
+        out = np.empty(held.shape, np.float32)
+        self._squares(held.ctypes.data, held.size, out.ctypes.data)
         return out
 
     def summed_powers(self, spectra: NDArray[np.complex64]) -> _Reals:

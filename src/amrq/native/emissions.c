@@ -128,6 +128,13 @@ WIDE void amrq_moved(const float* samples, int64_t count, double cycles, float* 
     }
 }
 
+/* Squared magnitudes: complex [count] to [count]. */
+WIDE void amrq_squares(const float* values, int64_t count, float* out)
+{
+    for (int64_t n = 0; n < count; n++)
+        out[n] = values[2 * n] * values[2 * n] + values[2 * n + 1] * values[2 * n + 1];
+}
+
 /* The largest power of each row: complex [rows, length] to [rows]. */
 WIDE void amrq_largest_squares(const float* values, int64_t rows, int64_t length, float* out)
 {

@@ -24,6 +24,7 @@ from amrq.native.decision_kernels import DecisionKernels
 from amrq.native.emission_kernels import EmissionKernels
 from amrq.native.family_kernels import FamilyKernels
 from amrq.native.fit_kernels import FitKernels
+from amrq.native.level_kernels import LevelKernels
 from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
 from amrq.native.point_kernels import PointKernels
@@ -64,6 +65,7 @@ class Kernels(
     EmissionKernels,
     FamilyKernels,
     FitKernels,
+    LevelKernels,
     LineKernels,
     PointKernels,
     PulseKernels,
@@ -85,6 +87,7 @@ class Kernels(
         EmissionKernels.__init__(self, library)
         FamilyKernels.__init__(self, library)
         FitKernels.__init__(self, library)
+        LevelKernels.__init__(self, library)
         LineKernels.__init__(self, library)
         PointKernels.__init__(self, library)
         PulseKernels.__init__(self, library)

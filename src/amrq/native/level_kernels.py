@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels for levels of a keyed frequency.
+
+What they compute, `amrq.measure.tone_levels` and `amrq.measure.closed_eye` say with NumPy.
+"""
+
+import ctypes
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EvenLevels", "LevelKernels", "LevelRounds", "LevelSolution"]
+
+_SIDE = 2
+"""Neighbours on either side whose levels count."""
+
+_Reals = NDArray[np.float64]
+
+
+class LevelRounds(NamedTuple):
+    """How levels are fitted.
+
+    Attributes:
+        levels: how many there are, at least 2.
+        rounds: of deciding and fitting, at least 1.
+        ridge: added to the sum of squares of each neighbour: it has little response where nothing else tells.
+        singular: largest over smallest eigenvalue of the sums of squares, at most: a pattern that repeats has more.
+    """
+
+    levels: int
+    rounds: int
+    ridge: float
+    singular: float
+
+
+class LevelSolution(NamedTuple):
+    """Levels fitted to mean frequencies.
+
+    Attributes:
+        response: to each symbol, in the time of two before to two after it, float64 [5].
+        centre: middle of the levels.
+        left: sum of the squares of what the fit leaves.
+        points: level of each symbol, -(levels - 1), ... in steps of 2, float64 [n].
+    """
+
+    response: _Reals
+    centre: float
+    left: float
+    points: _Reals
+
+
+class EvenLevels(NamedTuple):
+    """Evenly spaced levels fitted to values.
+
+    Attributes:
+        error: RMS of what is left, over `half`; infinite where nothing fits.
+        half: half the distance of neighbouring levels.
+        centre: middle of the levels.
+        numbers: level of each value, int64 [n], from 0 on.
+    """
+
+    error: float
+    half: float
+    centre: float
+    numbers: NDArray[np.int64]
+
+
+class LevelKernels:
+    """Functions of the library for levels of a keyed frequency.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+        # Not in a library that was built before.
+        self.has_levels = hasattr(library, "amrq_even_levels")
+        if not self.has_levels:
+            return
+        self._symbol_means = library.amrq_symbol_means
+        self._symbol_means.argtypes = [pointer, pointer, real, real, number, number, pointer]
+        self._symbol_means.restype = None
+        self._level_fit = library.amrq_level_fit
+        self._level_fit.argtypes = [
+            *(pointer, number, number, pointer, number),
+            *(real, real, pointer, pointer, pointer),
+        ]
+        self._level_fit.restype = real
+        self._even_levels = library.amrq_even_levels
+        self._even_levels.argtypes = [pointer, number, number, real, number, pointer, pointer]
+        self._even_levels.restype = real
+
+    def symbol_means(
+        self, phase: _Reals, frequency: _Reals, clock: tuple[float, float], count: int, phases: int
+    ) -> _Reals:
+        """Return the mean frequency over each of `count` symbols, for phases of the clock, float64 [phases, count].
+
+        Args:
+            phase: sum of the frequency before each sample and after the last one, float64 [n + 1].
+            frequency: float64 [n].
+            clock: samples a symbol, and samples before the first one.
+            count: of symbols; those of the last phase end within the samples.
+            phases: of the clock, at least 1.
+
+        Raises:
+            ValueError: the symbols do not lie within the samples.
+        """
+        step, away = clock
+        held, sums = _row(frequency), _row(phase)
+        if not (step > 0 and away >= 0 and count >= 0 and phases > 0 and len(sums) > len(held)) or not (
+            (count + (phases - 1) / phases) * step + away < len(held)
+        ):
+            raise ValueError(
+                f"{count} symbols of {step:g} from {away:g} do not lie within {len(held)} samples."
+            )
+        out = np.empty((phases, count))
+        self._symbol_means(sums.ctypes.data, held.ctypes.data, step, away, count, phases, out.ctypes.data)
+        return out
+
+    def level_fit(self, means: _Reals, centre: float, half: float, how: LevelRounds) -> LevelSolution | None:
+        """Return the levels of symbols by their mean frequencies; None where there are no such levels.
+
+        Args:
+            means: float64 [n], n above 4, finite.
+            centre: middle of the levels, to begin with.
+            half: half their distance, above 0, to begin with.
+            how: they are fitted.
+
+        Raises:
+            ValueError: there are too few values, levels or rounds, or no distance.
+        """
+        held = _row(means)
+        if len(held) <= 2 * _SIDE or how.levels < 2 or how.rounds < 1 or not half > 0:
+            raise ValueError(f"{len(held)} values cannot be fitted {how.levels} levels, {half:g} apart.")
+        start, solution = np.array([centre, half]), np.empty(2 * _SIDE + 2)
+        points, room = np.empty(len(held)), np.empty(len(held))
+        left = self._level_fit(
+            *(held.ctypes.data, len(held), how.levels - 1, start.ctypes.data, how.rounds),
+            *(how.ridge, how.singular, solution.ctypes.data, points.ctypes.data, room.ctypes.data),
+        )
+        if left < 0:
+            return None
+        return LevelSolution(solution[:-1], float(solution[-1]), left, points)
+
+    def even_levels(self, values: _Reals, levels: int, half: float, rounds: int) -> EvenLevels:
+        """Return evenly spaced levels about 0 that are nearest to values.
+
+        Args:
+            values: float64 [n], n at least 1, finite.
+            levels: how many there are, at least 2.
+            half: half their distance, to begin with.
+            rounds: of deciding and fitting, at least 1.
+        """
+        held = _row(values)
+        if not len(held) or levels < 2 or rounds < 1:
+            raise ValueError(f"{len(held)} values cannot be fitted {levels} levels.")
+        found, numbers = np.empty(2), np.zeros(len(held), np.int64)
+        error = self._even_levels(
+            *(held.ctypes.data, len(held), levels - 1, half, rounds, found.ctypes.data, numbers.ctypes.data)
+        )
+        return EvenLevels(error if error >= 0 else math.inf, float(found[0]), float(found[1]), numbers)
+
+
+def _row(values: _Reals) -> _Reals:
+    held = np.ascontiguousarray(values, np.float64)
+    if held.ndim != 1:
+        raise ValueError(f"one axis is needed, not {list(held.shape)}.")
+    return held

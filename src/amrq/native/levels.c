@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Levels of a keyed frequency: its mean over each symbol, and the distance of so many levels by the mean frequency of
+ * symbols and that of their neighbours. amrq.measure.tone_levels and amrq.measure.closed_eye compute the same with
+ * NumPy. tests/test_native_levels.py holds one against the other.
+ */
+
+#include <math.h>
+#include <stdint.h>
+
+enum { TAPS = 5, SIDE = TAPS / 2, SIZE = TAPS + 1 };
+
+static double phase_at(const double* phase, const double* frequency, double place)
+{
+    const int64_t whole = (int64_t)place;
+    return phase[whole] + (place - (double)whole) * frequency[whole];
+}
+
+/* The mean frequency over each symbol, for several phases of the clock.
+ *
+ * phase: sum of the frequency before each sample; frequency: of each sample; step: samples a symbol; away: samples
+ * before the first symbol; means: [phases, count].
+ */
+void amrq_symbol_means(const double* phase, const double* frequency, double step, double away, int64_t count,
+                       int64_t phases, double* means)
+{
+    for (int64_t p = 0; p < phases; p++) {
+        const double part = (double)p / (double)phases;
+        double before = phase_at(phase, frequency, part * step + away);
+        for (int64_t n = 0; n < count; n++) {
+            const double here = phase_at(phase, frequency, ((double)(n + 1) + part) * step + away);
+            means[p * count + n] = (here - before) / step;
+            before = here;
+        }
+    }
+}
+
+static double decided(double value, int64_t top)
+{
+    const double level = rint(value);
+    return level < 0 ? 0 : level > (double)top ? (double)top : level;
+}
+
+/* Smallest and largest eigenvalue of a symmetric matrix (Jacobi's rotations). */
+static void extremes(const double* matrix, double* least, double* most)
+{
+    double a[SIZE][SIZE];
+    for (int i = 0; i < SIZE * SIZE; i++)
+        a[i / SIZE][i % SIZE] = matrix[i];
+    for (int sweep = 0; sweep < 30; sweep++) {
+        double off = 0, diagonal = 0;
+        for (int i = 0; i < SIZE; i++) {
+            diagonal += a[i][i] * a[i][i];
+            for (int j = 0; j < i; j++)
+                off += a[i][j] * a[i][j];
+        }
+        if (!(off > 1e-24 * diagonal))
+            break;
+        for (int p = 0; p < SIZE; p++)
+            for (int q = p + 1; q < SIZE; q++) {
+                if (a[p][q] == 0)
+                    continue;
+                const double theta = (a[q][q] - a[p][p]) / (2 * a[p][q]);
+                const double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
+                const double c = 1 / sqrt(t * t + 1), s = t * c;
+                for (int k = 0; k < SIZE; k++) {
+                    const double x = a[k][p], y = a[k][q];
+                    a[k][p] = c * x - s * y;
+                    a[k][q] = s * x + c * y;
+                }
+                for (int k = 0; k < SIZE; k++) {
+                    const double x = a[p][k], y = a[q][k];
+                    a[p][k] = c * x - s * y;
+                    a[q][k] = s * x + c * y;
+                }
+            }
+    }
+    *least = *most = a[0][0];
+    for (int i = 1; i < SIZE; i++) {
+        *least = a[i][i] < *least ? a[i][i] : *least;
+        *most = a[i][i] > *most ? a[i][i] : *most;
+    }
+}
+
+/* Solve matrix x = right by Gauss's elimination with pivots; the matrix is lost. Returns 0 where it is singular. */
+static int solved(double* matrix, double* right)
+{
+    for (int p = 0; p < SIZE; p++) {
+        int best = p;
+        for (int i = p + 1; i < SIZE; i++)
+            best = fabs(matrix[i * SIZE + p]) > fabs(matrix[best * SIZE + p]) ? i : best;
+        if (matrix[best * SIZE + p] == 0)
+            return 0;
+        for (int j = 0; j < SIZE; j++) {
+            const double held = matrix[p * SIZE + j];
+            matrix[p * SIZE + j] = matrix[best * SIZE + j];
+            matrix[best * SIZE + j] = held;
+        }
+        const double other = right[p];
+        right[p] = right[best];
+        right[best] = other;
+        for (int i = p + 1; i < SIZE; i++) {
+            const double times = matrix[i * SIZE + p] / matrix[p * SIZE + p];
+            for (int j = p; j < SIZE; j++)
+                matrix[i * SIZE + j] -= times * matrix[p * SIZE + j];
+            right[i] -= times * right[p];
+        }
+    }
+    for (int p = SIZE - 1; p >= 0; p--) {
+        for (int j = p + 1; j < SIZE; j++)
+            right[p] -= matrix[p * SIZE + j] * right[j];
+        right[p] /= matrix[p * SIZE + p];
+    }
+    return 1;
+}
+
+/* Levels decided from mean frequencies, and the response to each symbol and its neighbours fitted, in turns.
+ *
+ * means: [count], count above 2 SIDE; top: levels less 1; start: middle and half the distance of the levels; ridge: what
+ * is added to the sums of squares of neighbours; singular: largest over smallest eigenvalue of the sums of squares, at
+ * most; solution: [SIZE], the responses and the middle; levels: [count], of each symbol; room: [count].
+ * Returns the sum of the squares of what is left, or below 0 where there are no such levels.
+ */
+double amrq_level_fit(const double* means, int64_t count, int64_t top, const double* start, int64_t rounds, double ridge,
+                      double singular, double* solution, double* levels, double* room)
+{
+    const int64_t inner = count - 2 * SIDE;
+    double centre = start[0], half = start[1], left = -1;
+    for (int64_t n = 0; n < count; n++)
+        room[n] = means[n];
+    for (int64_t round = 0; round < rounds; round++) {
+        double gram[SIZE * SIZE] = {0}, right[SIZE] = {0}, least, most;
+        for (int64_t n = 0; n < count; n++)
+            levels[n] = 2 * decided((room[n] - centre) / (2 * half) + (double)top / 2, top) - (double)top;
+        for (int64_t n = 0; n < inner; n++) {
+            const double mean = means[n + SIDE];
+            for (int i = 0; i < TAPS; i++) {
+                for (int j = 0; j <= i; j++)
+                    gram[i * SIZE + j] += levels[n + i] * levels[n + j];
+                gram[TAPS * SIZE + i] += levels[n + i];
+                right[i] += levels[n + i] * mean;
+            }
+            right[TAPS] += mean;
+        }
+        gram[TAPS * SIZE + TAPS] = (double)inner;
+        for (int i = 0; i < SIZE; i++)
+            for (int j = i + 1; j < SIZE; j++)
+                gram[i * SIZE + j] = gram[j * SIZE + i];
+        extremes(gram, &least, &most);
+        if (!(most < singular * least))
+            return -1;
+        for (int i = 0; i < TAPS; i++)
+            gram[i * SIZE + i] += i == SIDE ? 0 : ridge;
+        if (!solved(gram, right))
+            return -1;
+        half = 0;
+        for (int i = 0; i < SIZE; i++) {
+            solution[i] = right[i];
+            half += i < TAPS ? right[i] : 0;
+        }
+        const double main = right[SIDE];
+        centre = right[TAPS];
+        if (!(half > 0) || !(main > 0.2 * half))
+            return -1;
+        left = 0;
+        for (int64_t n = 0; n < inner; n++) {
+            double away = means[n + SIDE] - centre;
+            for (int i = 0; i < TAPS; i++)
+                away -= levels[n + i] * right[i];
+            left += away * away;
+            room[n + SIDE] = (away + main * levels[n + SIDE]) * (half / main) + centre;
+        }
+    }
+    return left;
+}
+
+/* Evenly spaced levels decided from values, and their distance and middle fitted, in turns.
+ *
+ * values: [count]; top: levels less 1; half: half of the distance to begin with; found: [2], half and middle;
+ * numbers: [count], level of each value. Returns the RMS of what is left over half, below 0 where nothing fits.
+ */
+double amrq_even_levels(const double* values, int64_t count, int64_t top, double half, int64_t rounds, double* found,
+                        int64_t* numbers)
+{
+    double centre = 0, sum = 0, left = 0;
+    for (int64_t n = 0; n < count; n++)
+        sum += values[n];
+    found[0] = found[1] = 0;
+    for (int64_t round = 0; round < rounds && half > 0; round++) {
+        double points = 0, squares = 0, products = 0;
+        for (int64_t n = 0; n < count; n++) {
+            const double level = decided(((values[n] - centre) / half + (double)top) / 2, top);
+            const double point = 2 * level - (double)top;
+            numbers[n] = (int64_t)level;
+            points += point;
+            squares += point * point;
+            products += point * values[n];
+        }
+        const double mean = points / (double)count, power = squares - points * mean;
+        half = (products - mean * sum) / (power > 1e-300 ? power : 1e-300);
+        centre = sum / (double)count - half * mean;
+    }
+    if (!(half > 0))
+        return -1;
+    for (int64_t n = 0; n < count; n++) {
+        const double away = values[n] - centre - half * (double)(2 * numbers[n] - top);
+        left += away * away;
+    }
+    found[0] = half;
+    found[1] = centre;
+    return sqrt(left / (double)count) / half;
+}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels for levels of a keyed frequency do what the NumPy code beside them does."""
+
+import math
+
+import numpy as np
+import pytest
+from seeds import rng
+
+from amrq.measure import closed_eye, keyed_samples, looks, tone_levels
+from amrq.native import Kernels, LevelRounds
+
+
+def _without(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (closed_eye, keyed_samples, looks, tone_levels):
+        monkeypatch.setattr(module, "kernels", lambda: None)
+
+
+def _means(levels: int, count: int, noise: float) -> np.ndarray:
+    random = rng("native levels", levels, count, noise)
+    sent = np.convolve(2.0 * random.integers(0, levels, count) - (levels - 1), [0.1, 0.8, 0.1], "same")
+    return 300.0 * (sent + random.normal(0, noise, count)) + 40.0
+
+
+@pytest.mark.parametrize("levels", [2, 4])
+@pytest.mark.parametrize(("count", "noise"), [(16, 0.1), (200, 0.2), (700, 0.6)])
+def test_fitted_levels_are_those_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, levels: int, count: int, noise: float
+) -> None:
+    means = _means(levels, count, noise)
+    fitted = [tone_levels._fit_keyed(means, 0.9 * means, order, 600.0) for order in (2, 4)]
+    _without(monkeypatch)
+    for order, found in zip((2, 4), fitted, strict=True):
+        plain = tone_levels._fit_keyed(means, 0.9 * means, order, 600.0)
+        assert (found is None) == (plain is None)
+        if found is not None and plain is not None:
+            np.testing.assert_array_equal(found.numbers, plain.numbers)
+            for name in ("half", "centre", "eye", "main", "error", "evidence"):
+                assert getattr(found, name) == pytest.approx(getattr(plain, name), rel=1e-9), name
+
+
+def test_a_pattern_that_repeats_is_not_fitted(native: Kernels) -> None:
+    how = LevelRounds(2, 3, 1.0, 1e4)
+    assert native.level_fit(np.tile([-1.0, 1.0], 40), 0.0, 1.0, how) is None
+    assert native.level_fit(_means(2, 80, 0.1), 40.0, 300.0, how) is not None
+
+
+@pytest.mark.parametrize("levels", [2, 4, 8, 16])
+def test_even_levels_are_those_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, levels: int
+) -> None:
+    values = _means(levels, 400, 0.1) - 40.0
+    found = closed_eye._decided(values, levels)
+    silent = closed_eye._decided(np.zeros(9), levels)
+    _without(monkeypatch)
+    plain = closed_eye._decided(values, levels)
+    assert found[:3] == pytest.approx(plain[:3], rel=1e-9)
+    np.testing.assert_array_equal(found[3], plain[3])
+    assert silent[0] == closed_eye._decided(np.zeros(9), levels)[0] == math.inf
+
+
+def test_means_of_symbols_are_those_of_numpy(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = rng("native levels", "means")
+    iq = np.exp(1j * np.cumsum(random.normal(0, 0.3, 3000))).astype(np.complex64)
+    keyed = keyed_samples.keyed_samples(iq, 1000.0, 300.0)
+    found = keyed.symbol_means(7.3, 11.0, 100, 8)
+    _without(monkeypatch)
+    np.testing.assert_allclose(found, keyed.symbol_means(7.3, 11.0, 100, 8), rtol=1e-12, atol=1e-9)
+
+
+def test_what_does_not_fit_is_refused(native: Kernels) -> None:
+    with pytest.raises(ValueError, match="do not lie within"):
+        native.symbol_means(np.zeros(101), np.zeros(100), (10.0, 0.0), 10, 8)
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        native.level_fit(np.zeros(4), 0.0, 1.0, LevelRounds(2, 3, 1.0, 1e4))
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        native.even_levels(np.zeros(0), 2, 1.0, 3)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (0,)])
+def test_squares_are_those_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    random = rng("native levels", "squares", *shape)
+    values = (random.normal(size=shape) + 1j * random.normal(size=shape)).astype(np.complex64)
+    found = looks.squares(values)
+    _without(monkeypatch)
+    np.testing.assert_array_equal(found, looks.squares(values))
+
+
+@pytest.mark.parametrize("count", [1, 2, 101, 400])
+def test_quantiles_and_lines_are_those_of_numpy(count: int) -> None:
+    random = rng("native levels", "quantiles", count)
+    values = random.normal(size=count)
+    for share in (0.0, 0.1, 0.5, 0.97, 1.0):
+        assert looks.quantile(values, share) == pytest.approx(float(np.quantile(values, share)), abs=1e-12)
+    if count > 2:
+        places = np.arange(count) + random.uniform(0, 0.5, count)
+        assert looks.straight_line(places, values) == pytest.approx(np.polyfit(places, values, 1), abs=1e-9)
