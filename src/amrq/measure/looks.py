@@ -102,7 +102,7 @@ def squares(values: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[n
     """Return squared magnitudes, in single precision."""
     native = kernels() if values.dtype == np.complex64 else None
     if native is not None and native.has_emissions:
-        return native.squares(values)
+        return native.squares(np.asarray(values, np.complex64))
     return np.asarray(values.real * values.real + values.imag * values.imag, dtype=np.float32)
 
 
@@ -235,7 +235,7 @@ def straight_line(places: NDArray[np.float64], values: NDArray[np.float64]) -> t
         places: float64 [n], not all the same.
         values: float64 [n], at these places.
 
-    >>> straight_line(np.array([0.0, 1.0, 3.0]), np.array([1.0, 3.0, 7.0]))
+    >>> straight_line(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]))
     (2.0, 1.0)
     """
     middle, mean = float(places.mean()), float(values.mean())
