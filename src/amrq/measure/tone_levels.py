@@ -217,7 +217,8 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | N
         if last.var() > _LONG * whole.var():
             away, whole = later, last
     phase = int(np.argmax(whole.var(axis=1)))
-    means, starts = whole[phase], (np.arange(count) + phase / _PHASES) * step + away
+    means = whole[phase]
+    starts = np.asarray((np.arange(count) + phase / _PHASES) * step + away, np.float64)
     eye = np.diff(keyed.phase(starts[:, None] + np.array([0.4, 0.6]) * step), axis=1)[:, 0] / (0.2 * step)
     found: list[LevelFit] = []
     for order in _ORDERS if count >= _LEAST_KEYED else ():
