@@ -241,6 +241,8 @@ def _wide_fm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, 
         if found.rds is not None:
             details |= _measured(found.rds_confidence, rds=float(found.rds))
         return "WFM stereo", details
+    if look.video_lines.confidence > _LIKELY:
+        return "FM video", details
     return "WFM", details
 
 

@@ -20,6 +20,7 @@ from amrq.measure import (
     FrequencyKeying,
     FrequencySpread,
     InnerModem,
+    KeyedEye,
     Keying,
     PhaseKeying,
     Pulses,
@@ -29,6 +30,7 @@ from amrq.measure import (
     Spreading,
     SsbMeasures,
     Subcarriers,
+    VideoLines,
     Voice,
     measure_am,
     measure_am_modem,
@@ -36,6 +38,7 @@ from amrq.measure import (
     measure_fm,
     measure_frequency_keying,
     measure_frequency_spread,
+    measure_keyed_eye,
     measure_keying,
     measure_phase_keying,
     measure_pulse,
@@ -45,6 +48,7 @@ from amrq.measure import (
     measure_spreading,
     measure_ssb,
     measure_subcarriers,
+    measure_video_lines,
     measure_voice,
     turned,
 )
@@ -211,6 +215,11 @@ class EmissionLook:
         return measure_subcarriers(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
+    def video_lines(self) -> VideoLines:
+        """A picture's lines in the frequency."""
+        return measure_video_lines(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
     def fm(self) -> FmMeasures:
         """Frequency modulation by audio."""
         return measure_fm(self.centred, self.sample_rate, self.bandwidth)
@@ -272,6 +281,11 @@ class EmissionLook:
     def keying(self) -> Keying:
         """Amplitude keying."""
         return measure_keying(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def keyed_eye(self) -> KeyedEye:
+        """Amplitude keying with rounded edges."""
+        return measure_keyed_eye(self.centred, self.sample_rate, self.bandwidth, self.noise_density)
 
     @cached_property
     def pulses(self) -> Pulses:

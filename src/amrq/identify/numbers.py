@@ -18,6 +18,7 @@ __all__ = [
     "chord",
     "constant_envelope",
     "drifting",
+    "eyed",
     "fast_keyed",
     "flat",
     "hand_keyed",
@@ -28,6 +29,7 @@ __all__ = [
     "mirrored",
     "outcome",
     "peaked",
+    "pictured",
     "switched",
     "toned",
     "turned",
@@ -66,6 +68,9 @@ _LIKE_AM = 0.4, 0.7
 """Symmetry of AM's sidebands."""
 _ASIDE = 0.6, 0.85
 """Share of a side's power that has no mirror image: AM's sides have less, even with an echo, a neighbour or a pause."""
+_LEAST_KEYED, _OFF, _CLEAR_KEYS = 0.15, (0.2, 0.3), 0.9
+"""Variation of an envelope that is keyed, at least; lower level over the upper one, where it is off; and so clear are
+keys that no eye is looked at."""
 _TWO = 0.25, 0.42
 """Spread of an amplitude about two levels: keys have less, a sine 0.5."""
 _MOST_IN_LINE = 0.5, 0.65
@@ -208,7 +213,20 @@ def fast_keyed(case: Case) -> float:
         return 0.0
     # Runs that are nearly all on are glitches in a burst that begins or ends.
     sure = ramp(case.look.keying.confidence, *_ANY_RATE) * (1 - ramp(case.look.keying.duty or 0.0, *_ON))
-    return max(switched(case), held(case), _coded(case)) * ramp(rate, *_FAST) * sure
+    found = max(switched(case), held(case), _coded(case)) * sure
+    return max(found, eyed(case) if found < _CLEAR_KEYS else 0.0) * ramp(rate, *_FAST)
+
+
+def eyed(case: Case) -> float:
+    """Return how clearly the envelope has two levels in the middle of its symbols, where edges are rounded, 0 to 1.
+
+    The lower one is off, or what is on is a carrier that stays: symbols of a phase dip between two levels, too.
+    """
+    if case.look.envelope < _LEAST_KEYED:
+        return 0.0
+    found = case.look.keyed_eye
+    keys = max(1 - ramp(found.rest, *_OFF), ramp(case.look.line.share, *_STAYS))
+    return found.confidence * keys
 
 
 def _coded(case: Case) -> float:
@@ -404,6 +422,11 @@ def audible(case: Case, few: bool = False) -> float:
     return max(against, toned(case))
 
 
+def pictured(case: Case) -> float:
+    """Return how clearly the frequency is that of a picture's lines, 0 to 1."""
+    return case.look.video_lines.confidence * constant_envelope(case)
+
+
 def constant_envelope(case: Case) -> float:
     """Return whether the envelope may be a constant one, with echoes and noise, 0 to 1."""
     return 1 - _beyond_constant(case)
@@ -412,7 +435,7 @@ def constant_envelope(case: Case) -> float:
 def _numbers_of_fm(case: Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
-    modem = max(modem_inside(case.look), pilot, angled(case))
+    modem = max(modem_inside(case.look), pilot, angled(case), pictured(case))
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
     swept = look.chirp.confidence * (1 - max(modem, unswept(case)))
     return (

@@ -26,6 +26,7 @@ from amrq.identify.numbers import (
     chord,
     constant_envelope,
     drifting,
+    eyed,
     fast_keyed,
     flat,
     hand_keyed,
@@ -35,6 +36,7 @@ from amrq.identify.numbers import (
     mirrored,
     outcome,
     peaked,
+    pictured,
     switched,
     toned,
     turned,
@@ -68,6 +70,9 @@ _ROUND_ENVELOPE = 0.18
 _ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
 """Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
 envelope varies by more than that: so sure at most."""
+_ROUNDED, _GAP, _HALVES = 0.9, 0.04, 0.12
+"""Share of a frequency's power in one line, of round keys by turns; lowest frequency over the symbol rate, of keys that
+balance each other (random ones have 0.005); and how far tones may be off half and whole waves, symbol rates."""
 _NO_NEWS, _UNSTEADY = 0.1, 0.25
 """Surprise of a pattern that repeats, and variation of the envelope from which on it may be one of phase keying."""
 _WIDE, _LOWEST = 30e3, 4.5
@@ -135,6 +140,8 @@ def limit_of(case: Case, name: str, share: float) -> float:
         most = min(most, _UNTOLD)
     if name in _NO_CODE and case.has("spreading") and case.look.spreading.confidence > _PERHAPS_CODE:
         most = min(most, _UNTOLD)  # its symbols may be chips
+    if (name == "fsk2" and _is_audio(case)) or (name == "fm" and _may_be_manchester(case)):
+        most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
 
 
@@ -178,15 +185,23 @@ def _no_audio(case: Case) -> float:
     if case.look.bandwidth > _WIDE and case.has("frequency_spread"):
         against = max(against, wide_message(case.look))
     if case.has("frequency_keying"):
-        against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case.look)), clocked(case.look))
-    return against
+        against = max(
+            against,
+            _keyed(case, "fskm") * (1 - max(modem_inside(case.look), chord(case))),
+            clocked(case.look),
+        )
+    return against * (1 - pictured(case)) if against else 0.0
 
 
 def _unlike_keys(case: Case, name: str) -> float:
     """Return how clearly the frequency is not keyed, or keyed with another number of tones, 0 to 1."""
     found = case.look.frequency_keying
     against = max(
-        audible(case, name != "fskm"), waved(case.look), found.phase_like, ramp(found.swept, *_SWEPT)
+        audible(case, name != "fskm"),
+        chord(case),
+        waved(case.look),
+        found.phase_like,
+        ramp(found.swept, *_SWEPT),
     )
     against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
     if levels_of(case.look) not in ("", name):
@@ -254,10 +269,35 @@ def _is_ambiguous(case: Case) -> bool:
     return turns or repeats
 
 
+def _is_audio(case: Case) -> bool:
+    """Return whether two tones may be audio in narrow FM: a clipped tone, or a modem's half waves.
+
+    Keys by turns are a tone, which is sharp where it is clipped. Half waves leave a gap at 0 Hz, as Manchester does.
+    """
+    found, spread = case.look.frequency_keying, case.look.frequency_spread
+    if case.look.bandwidth > _WIDE or found.levels != 2 or not found.symbol_rate:
+        return False
+    by_turns = found.surprise is not None and found.surprise < _NO_NEWS and spread.in_tone > _ROUNDED
+    return by_turns or spread.lowest / found.symbol_rate > _GAP
+
+
+def _may_be_manchester(case: Case) -> bool:
+    """Return whether a modem's tones in FM are half and whole waves of a bit: keys of Manchester code are as long."""
+    if not case.has("fm"):
+        return False
+    found = case.look.fm
+    if found.tones is None or not found.inner_symbol_rate:
+        return False
+    low, high = (tone / found.inner_symbol_rate for tone in found.tones)
+    return abs(low - 0.5) < _HALVES and abs(high - 1) < _HALVES
+
+
 def _fm(case: Case) -> float:
-    """Return how clearly constant amplitude has a pilot, a modem or a carrier's sidebands in its frequency."""
+    """Return how clearly constant amplitude has a pilot, a modem, a picture or a carrier's sidebands in it."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
-    return constant_envelope(case) * max(modem_inside(case.look), pilot, _WEAK_PROOF * angled(case))
+    return constant_envelope(case) * max(
+        modem_inside(case.look), pilot, pictured(case), _WEAK_PROOF * angled(case)
+    )
 
 
 def _audio(case: Case) -> float:
@@ -275,7 +315,8 @@ def _message(case: Case) -> float:
 def _smeared(case: Case) -> float:
     """Return how clearly an envelope far above the noise has more than two levels, 0 to 1."""
     clear = ramp(case.look.measures.snr_db, *_CLEAR_SNR)
-    return clear * (1 - ramp(case.look.keying.contrast, *_TWO_LEVELS))
+    smeared = clear * (1 - ramp(case.look.keying.contrast, *_TWO_LEVELS))
+    return smeared * (1 - eyed(case)) if smeared else 0.0
 
 
 def _held(case: Case) -> float:

@@ -20,6 +20,7 @@ from amrq.measure.emission import EmissionMeasures, measure_emission, quick_leng
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
+from amrq.measure.keyed_eye import KeyedEye, measure_keyed_eye
 from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.looks import turned
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
@@ -30,6 +31,7 @@ from amrq.measure.sidebands import Sidebands, measure_sidebands
 from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
+from amrq.measure.video_lines import VideoLines, measure_video_lines
 from amrq.measure.voice import AudioKind, Voice, measure_voice
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "FrontEndOptions",
     "InnerModem",
     "InputReport",
+    "KeyedEye",
     "Keying",
     "PhaseKeying",
     "Pulses",
@@ -61,6 +64,7 @@ __all__ = [
     "StreamInfo",
     "Subcarriers",
     "SymbolRate",
+    "VideoLines",
     "Voice",
     "all_usable",
     "check_offset",
@@ -74,6 +78,7 @@ __all__ = [
     "measure_fm",
     "measure_frequency_keying",
     "measure_frequency_spread",
+    "measure_keyed_eye",
     "measure_keying",
     "measure_phase_keying",
     "measure_pulse",
@@ -83,6 +88,7 @@ __all__ = [
     "measure_spreading",
     "measure_ssb",
     "measure_subcarriers",
+    "measure_video_lines",
     "measure_voice",
     "quick_length",
     "select_channel",

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An envelope's eye: whether an amplitude is keyed where rounded edges hide its levels.
+
+A box that is narrower than the keys, or a transmitter with slow edges, smears the two levels of a keyed amplitude: seen
+at all times it has as many values as audio. In the middle of its symbols it has two. When that is, its edges tell: the
+squared slope of the envelope has a line at the symbol rate. For any two values the fourth standardised moment is one
+more than the square of the third (Pearson 1916), and more for all else.
+
+Audio has such an eye as well: a tone is there at its peaks, and a modem with two tones keys half waves of one length
+and of two. But these are as long above the middle as below, and no half wave is longer than two of the shortest: keys
+of most codes are on and off for different times, or for three symbols and more.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.measure.looks import checked_look, line_place
+
+__all__ = ["KeyedEye", "measure_keyed_eye"]
+
+_LEAST_SAMPLES = 512
+_INSIDE = 0.75
+"""Of the bandwidth, to either side: what is looked at, since a narrow box has cut the keys' edges."""
+_CLEAR = 20.0
+"""Of a line of the squared slope over its floor: noise has 15 once in a thousand looks."""
+_FLOOR, _LINES, _BESIDE = 64, 5, 4
+"""Bins over which the floor is taken; lines that are tried; bins to either side that belong to one."""
+_FEWEST = 64
+"""Symbols that are looked at: of fewer a voice's pitch may look so."""
+_ABOVE_NOISE = 5.0
+"""Variance of what is sampled over that of the noise, at least."""
+_SPREAD = 0.08, 0.2
+"""Spread about two levels: of keys, and of audio at its peaks."""
+_LONG, _LONGER = 3, (0.06, 0.14)
+"""Symbols of a long run, and share of such runs: random keys have a quarter."""
+_UNEVEN = 0.12, 0.3
+"""Logarithm of the mean length of what is on over that of what is off: a modem's half waves are equal."""
+_VARIED = 0.05, 0.15
+"""Share of runs of one level that are not as long as most: a sweep that leaves the box again and again has none."""
+_LEAST_CHANGE = 0.15
+"""Deviation of the sampled amplitudes over their mean, at least: symbols of a phase have less."""
+
+_Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class KeyedEye:
+    """What was measured of an envelope's eye; None where there is none.
+
+    Attributes:
+        symbol_rate: symbols a second, or a multiple of that.
+        spread: of the amplitude in the middle of symbols: fourth standardised moment less the square of the third and
+            1, 0 for two levels.
+        rest: the lower level over the upper one, 0 to 1.
+        uneven: how clearly runs of one level are longer than of the other, or longer than a modem's half waves, 0 to 1.
+        confidence: how clearly the amplitude is keyed between two levels, 0 to 1.
+    """
+
+    symbol_rate: float | None = None
+    spread: float = math.inf
+    rest: float = 1.0
+    uneven: float = 0.0
+    confidence: float = 0.0
+
+
+def measure_keyed_eye(
+    iq: NDArray[np.complex64],
+    sample_rate: float,
+    bandwidth: float | None = None,
+    noise_density: float | None = None,
+) -> KeyedEye:
+    """Measure whether the envelope of an emission about 0 Hz has two levels in the middle of its symbols.
+
+    Args:
+        iq: complex [N], the emission about 0 Hz.
+        sample_rate: samples a second, above 0.
+        bandwidth: of the emission, Hz; None: 0.8 of the sample rate.
+        noise_density: of the noise, power a Hz; None: there is none to speak of.
+
+    Raises:
+        AmrqError: the sample rate is not above 0.
+
+    >>> rng = np.random.default_rng(1)
+    >>> keys = np.convolve(np.repeat(rng.choice([0.4, 1.0], 400), 10), np.hanning(17), "same")
+    >>> found = measure_keyed_eye(keys + 0j, sample_rate=20e3, bandwidth=3e3)
+    >>> round(found.symbol_rate, -1), round(found.rest, 1), found.confidence > 0.9
+    (2000.0, 0.4, True)
+    """
+    iq, width = checked_look(iq, sample_rate, bandwidth)
+    if len(iq) < _LEAST_SAMPLES or not np.any(iq):
+        return KeyedEye()
+    count, top = len(iq), min(_INSIDE * width, 0.45 * sample_rate)
+    at = fft.fftfreq(count, 1 / sample_rate)
+    envelope = np.abs(fft.ifft(fft.fft(iq) * np.clip((1.1 * top - np.abs(at)) / (0.1 * top), 0, 1)))
+    noise = (noise_density or 0.0) * top
+    slope = np.gradient(envelope.astype(np.float64))
+    power = slope * slope
+    power -= power.mean()
+    best = KeyedEye()
+    for rate in _clocks(power, sample_rate, min(2 * top, 0.45 * sample_rate)):
+        found = _eye(envelope.astype(np.float64), power, sample_rate, rate, noise)
+        if found.confidence > best.confidence or best.symbol_rate is None:
+            best = found
+    return best
+
+
+def _clocks(power: _Reals, sample_rate: float, top: float) -> list[float]:
+    """Return the frequencies of the clearest lines of a squared slope, Hz, the clearest first."""
+    count = len(power)
+    lines = np.square(np.abs(fft.rfft(power * np.hanning(count))))
+    step = sample_rate / count
+    first, last = _FEWEST, min(math.floor(top / step), len(lines) - 2)
+    part = lines[first:last]
+    blocks = len(part) // _FLOOR
+    if blocks < 1:
+        return []
+    floors = np.median(part[: blocks * _FLOOR].reshape(blocks, _FLOOR), axis=1) / math.log(2)
+    floor = np.interp(np.arange(len(part)), (np.arange(blocks) + 0.5) * _FLOOR, floors)
+    over = part / np.maximum(floor, 1e-30)
+    found: list[float] = []
+    for _ in range(_LINES):
+        place = int(np.argmax(over))
+        if over[place] < _CLEAR:
+            break
+        found.append(line_place(lines, first + place) * step)
+        over[max(0, place - _BESIDE) : place + _BESIDE + 1] = 0
+    return found
+
+
+def _eye(envelope: _Reals, power: _Reals, sample_rate: float, rate: float, noise: float) -> KeyedEye:
+    """Return what an envelope is in the middle of symbols, whose edges its squared slope has.
+
+    Args:
+        envelope: [N].
+        power: its squared slope without its mean, [N].
+        sample_rate: samples a second.
+        rate: symbols a second.
+        noise: variance of the noise in the envelope.
+    """
+    count, step = len(envelope), sample_rate / rate
+    turn = np.angle(np.sum(power * np.exp(-2j * np.pi / step * np.arange(count))))
+    middle = (math.pi - float(turn)) / (2 * math.pi) % 1
+    values = np.interp((np.arange(int(count / step) - 2) + 1 + middle) * step, np.arange(count), envelope)
+    mean = float(values.mean())
+    values = values - mean
+    clean = float(np.mean(values**2)) - noise
+    if len(values) < _FEWEST or not clean > max(_ABOVE_NOISE * noise, (_LEAST_CHANGE * mean) ** 2):
+        return KeyedEye()
+    third = float(np.mean(values**3)) / clean**1.5
+    fourth = (float(np.mean(values**4)) - 6 * clean * noise - 3 * noise**2) / clean**2
+    spread = max(fourth - third**2 - 1, 0.0)
+    # The two values with this mean, variance and third moment.
+    apart = math.sqrt(third**2 + 4)
+    low, high = (mean + math.sqrt(clean) * (third + sign * apart) / 2 for sign in (-1, 1))
+    uneven = _unevenness(values > (low + high) / 2 - mean)
+    keyed = (1 - _ramp(spread, *_SPREAD)) * uneven
+    return KeyedEye(rate, spread, min(max(low / high, 0.0), 1.0), uneven, keyed)
+
+
+def _unevenness(on: NDArray[np.bool_]) -> float:
+    """Return how clearly runs are not those of a modem's half waves, 0 to 1."""
+    edges = np.flatnonzero(np.diff(on.astype(np.int8)))
+    if len(edges) < _FEWEST // 4:
+        return 0.0
+    lengths, first = np.diff(edges), bool(on[edges[0] + 1])
+    one, other = lengths[::2], lengths[1::2]
+    long = _ramp(float(np.mean(lengths >= _LONG)), *_LONGER)
+    if not len(other):
+        return 0.0
+    ratio = math.log(float(one.mean()) / float(other.mean())) * (1 if first else -1)
+    varied = max(float(np.mean(part != np.median(part))) for part in (one, other))
+    return max(long, _ramp(abs(ratio), *_UNEVEN)) * _ramp(varied, *_VARIED)
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    return min(max((value - low) / (high - low), 0.0), 1.0)
