@@ -273,3 +273,12 @@ def test_few_symbols_between_two_symbol_times_are_no_denser_constellation() -> N
         kept += CHECKER.check(named("8ASK", 18.0), chunks, 20.0).reason == "named"
     # .22 of 600 were kept (.19 to .25 at 95 %); more than 18 of 40 are kept with a probability below 1e-3.
     assert kept <= 18
+
+
+def test_what_was_proven_a_moment_ago_is_found_again() -> None:
+    """A model's own Es/N0 is some dB off: the next fit begins where the last one ended, and finds the same."""
+    checker = DecisionChecker(THESIS_9.members)
+    chunks = received(THESIS_9["16QAM"].points, 15.0, rng("checker, proven"))
+    first, second = (checker.check(named("16QAM", 18.0), chunks) for _ in range(2))
+    assert first.reason == "named"
+    assert second == first

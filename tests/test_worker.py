@@ -15,6 +15,7 @@ from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import Contract, Hypothesis
 from amrq.worker import Batch, ClassifierWorker
+from amrq.worker.batch import KeptChunks
 
 CLASSES = ("a", "b")
 
@@ -484,3 +485,28 @@ def test_names_are_checked_with_the_symbols_and_the_noise_of_their_decision(cut:
         ("foreign", "16QAM"),
     ]
     assert [d.measured_es_n0_db for d in decisions] == [20, 20, 20]
+
+
+@pytest.mark.parametrize("hop", [5, 32, 40])
+def test_a_decision_gets_the_chunks_that_lie_whole_within_it(hop: int) -> None:
+    """Also where they begin anywhere, and where some are not finite."""
+    random = rng("worker, kept", hop)
+    for jump in (0, 3):
+        indices = 100 + hop * np.arange(24) + jump * (np.arange(24) > 10)
+        chunks = random.standard_normal((24, 64)).view(np.complex128).astype(np.complex64)
+        chunks[7, 3] = np.nan
+        for first in range(90, 130, 7):
+            kept = KeptChunks()
+            kept.add(Batch(chunks[:10], indices[:10]))
+            kept.add(Batch(chunks, indices), 10)
+            end = first + int(random.integers(40, 600))
+            found, measured = kept.of(
+                Decision("QPSK", 1.0, "QPSK", {}, 1, first, end - first, None, 0.0, "named")
+            )
+            inside = (indices >= first) & (indices + 32 <= end) & np.isfinite(chunks).all(axis=1)
+            assert math.isnan(measured)
+            if hop >= 32:
+                np.testing.assert_array_equal(found[:, :1] if len(found) else [], chunks[inside, :1])
+            else:
+                assert np.isfinite(found).all()
+                assert len(found) <= int(inside.sum())

@@ -15,7 +15,6 @@ the phase of a decision's chunks together is well known.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +81,9 @@ _BLIND_DB = 4.0
 """Es/N0 below which a name is only given if the noise beside the signal is known, or no other class is likelier: models
 are trained for more."""
 _ROUGH_DB = 1.0
+_SAME_DB = 4.0
+"""Between a model's estimate of Es/N0 and that at which the class fitted last, if the signal may be the same: one step
+of a fit."""
 _CANDIDATE = 0.03
 """Probability from which on a class is a candidate where the model hesitates."""
 _MOST_CANDIDATES = 3
@@ -106,6 +108,8 @@ _ALIKE = 0.1
 
 class DecisionChecker:
     """Refuse names that the symbols or the noise beside the signal contradict.
+
+    All decisions are on one stream, in order: a fit begins at the Es/N0 at which the class fitted last.
 
     If the model finds several classes possible, their likelihoods given all symbols of the decision change its
     probabilities first.
@@ -132,6 +136,7 @@ class DecisionChecker:
     def __init__(self, classes: Iterable[SignalClass]) -> None:
         plain = [one for one in classes if isinstance(one, LinearClass) and one.plain]
         self._tests = {one.name: PointTest(one) for one in plain}
+        self._proven: dict[str, float] = {}  # Es/N0 in dB at which a class fitted last
         self._rivals = Rivals(plain)
 
     def check(
@@ -153,27 +158,29 @@ class DecisionChecker:
             chunks = chunks[1:-1]
         known = math.isfinite(es_n0_db)
         if known:
-            decision = replace(decision, measured_es_n0_db=es_n0_db)
+            decision = decision.changed(measured_es_n0_db=es_n0_db)
         if decision.reason not in ("named", "unsure") or chunks.size < _LEAST_SYMBOLS:
             return decision
         candidates = self._candidates(decision, threshold)
-        start = es_n0_db if known else decision.es_n0_db
-        start = 10.0 if start is None else start
         # A model's own estimate is rough, and the phase is found by it.
         rough = math.inf if known else _ROUGH_DB
-        fits = {name: self._tests[name].fit(chunks, start, rough) for name in candidates}
+        fits = {
+            name: self._tests[name].fit(chunks, es_n0_db if known else self._begin(name, decision), rough)
+            for name in candidates
+        }
         if len(fits) > 1:
             decision = self._weighed(decision, fits, es_n0_db, threshold)
         if decision.reason != "named" or decision.best not in fits:
             return decision
         test, fit = self._tests[decision.best], fits[decision.best]
-        misfit = _misfit(fit, test, chunks.size, es_n0_db)
+        misfit, fitted_db = _misfit(fit, test, chunks.size, es_n0_db), fit.es_n0_db
         if misfit > 1:
             # The rest may be no sign of other points.
-            fit = test.fit_cleaned(fit, start if known else fit.es_n0_db)
+            fit = test.fit_cleaned(fit, es_n0_db if known else fit.es_n0_db)
             misfit = _misfit(fit, test, chunks.size, es_n0_db)
         if misfit <= 1:
-            decision = replace(decision, misfit=misfit)
+            decision = decision.changed(misfit=misfit)
+            self._proven[decision.best] = fitted_db
             lost = (
                 not known
                 and fit.es_n0_db < _BLIND_DB
@@ -185,10 +192,9 @@ class DecisionChecker:
                 and fit.own_line < _UNCLEAR_LEAST
             )
             if lost:
-                return replace(decision, label=UNKNOWN, reason="unsure")
+                return decision.changed(label=UNKNOWN, reason="unsure")
             return self._beside_rivals(decision, test, fit, threshold)
-        return replace(
-            decision,
+        return decision.changed(
             label=UNKNOWN,
             reason="foreign",
             best=UNKNOWN,
@@ -209,8 +215,7 @@ class DecisionChecker:
         highest = max(found.values())
         own = 1 / (1 + math.exp(min(highest, 0.0) + max(highest - _EVEN, 0.0)) / _ODDS)
         if own < _UNLIKELY:
-            return replace(
-                decision,
+            return decision.changed(
                 label=UNKNOWN,
                 reason="foreign",
                 best=UNKNOWN,
@@ -221,8 +226,19 @@ class DecisionChecker:
         alike = [name for name in likely if math.exp(found[name]) / _ODDS > _ALIKE]
         return decision.limited(own, alike, threshold)
 
+    def _begin(self, name: str, decision: Decision) -> float:
+        """Return the Es/N0 in dB that is tried first: where the class fitted last, unless the model says otherwise.
+
+        From nearby the first fit stands, and from the model's own estimate, which is up to 3 dB off, it seldom does.
+        """
+        start = 10.0 if decision.es_n0_db is None else decision.es_n0_db
+        last = self._proven.get(name, math.inf)
+        return last if abs(last - start) < _SAME_DB else start
+
     def _candidates(self, decision: Decision, threshold: float) -> list[str]:
         """Return the classes to be fitted, the most probable first."""
+        if decision.reason == "named" and decision.confidence > 1 - _CANDIDATE:
+            return [decision.best] if decision.best in self._tests else []
         probable = {
             name: math.exp(value) for name, value in decision.log_probabilities.items() if name in self._tests
         }
@@ -261,8 +277,7 @@ class DecisionChecker:
         best = max(fits, key=lambda name: joint[name])
         confidence = math.exp(joint[best])
         named = confidence >= threshold
-        return replace(
-            decision,
+        return decision.changed(
             label=best if named else UNKNOWN,
             reason="named" if named else "unsure",
             best=best,

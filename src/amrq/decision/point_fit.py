@@ -63,6 +63,7 @@ _APART = 2.7
 """Distance between points over the noise's standard deviation from which a chunk shows its phase exactly enough."""
 _ORDERS = (2, 3, 4, 5, 6, 8, 12)
 """Symmetries whose spectral line shows that the constellation is another one."""
+_NONE = Nuisances()
 _DENSE = 0.5
 """Distance between points below which a constellation is tested for lines of other symmetries."""
 
@@ -222,6 +223,7 @@ class PointTest:
         )
         self._rings = np.unique(np.abs(self.points).round(3))
         self._bytes = self.points.tobytes()
+        self._compiled: PointKind | None = None
 
     def fit(self, chunks: NDArray[np.complex64], es_n0_db: float, rough_db: float = math.inf) -> PointFit:
         """Fit the class to consecutive chunks.
@@ -240,7 +242,7 @@ class PointTest:
         received = _unit_power(held)
         strange = strange_line(received, self._orders)
         fit = self._fit_upright(received, strange, es_n0_db)
-        if abs(fit.es_n0_db - es_n0_db) > rough_db:
+        if abs(fit.es_n0_db - es_n0_db) > rough_db and _level(fit.es_n0_db) != _level(es_n0_db):
             fit = self._fit_upright(received, strange, fit.es_n0_db)
         return fit
 
@@ -256,10 +258,8 @@ class PointTest:
             self._add_level(kind, found)
         if found is None:
             return None
-        symbols, fit = found
-        start = Aligned(symbols[0], symbols[1], fit.strange, fit.own, fit.due)
-        numbers = fit.es_n0_db, fit.es_n0_error_db, fit.misfit, fit.freedom, fit.log_likelihood
-        return PointFit(*numbers, start, Nuisances(), symbols[2])
+        (received, aligned, turned), numbers, lines = found
+        return PointFit(*numbers, Aligned(received, aligned, *lines), _NONE, turned)
 
     def _fit_upright(self, received: NDArray[np.complex64], strange: float, es_n0_db: float) -> PointFit:
         """Fit the class to symbols of unit power, with this strange line."""
@@ -398,7 +398,11 @@ class PointTest:
         return _table_of(self._bytes, level)
 
     def _kind(self) -> PointKind:
-        return _kind_of(self._bytes, self.known.symmetry, self.on_a_line, self.nearest, self._orders)
+        if self._compiled is None:
+            self._compiled = _kind_of(
+                self._bytes, self.known.symmetry, self.on_a_line, self.nearest, self._orders
+            )
+        return self._compiled
 
     def _add_level(self, kind: PointKind, level: int) -> None:
         """Make what the compiled test lacks at a level."""

@@ -106,6 +106,7 @@ class Rivals:
         shapes = {_shape(one.points) for one in known}
         kinds = _kinds()
         self._names = tuple(name for name, points in kinds.items() if _shape(points) not in shapes)
+        self._tables: dict[tuple[str, int], tuple[LinearClass, _Table]] = {}
 
     def compared(
         self, named: LinearClass, symbols: NDArray[np.complex64], es_n0_db: float
@@ -120,7 +121,12 @@ class Rivals:
             es_n0_db: that fits the class best, dB.
         """
         level = int(min(max(round(es_n0_db), _LOWEST), _HIGHEST))
-        table = _table_of(named.points.astype(np.complex128).tobytes(), level, self._names)
+        of, table = self._tables.get((named.name, level), (None, None))
+        if table is None or of is not named:
+            table = _table_of(named.points.astype(np.complex128).tobytes(), level, self._names)
+            self._tables[named.name, level] = named, table
+        if not table.names:
+            return {}
         near = int(np.searchsorted(table.divergence * symbols.size, _TOLD))
         if not near:
             return {}

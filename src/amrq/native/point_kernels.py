@@ -74,8 +74,26 @@ class PointRules(NamedTuple):
     ridge: float
 
 
-class PointFound(NamedTuple):
+class Fitted(NamedTuple):
     """What a fit found, as `amrq.decision.PointFit` has it."""
+
+    es_n0_db: float
+    es_n0_error_db: float
+    misfit: float
+    freedom: int
+    log_likelihood: float  # NaN where noise was added
+
+
+class Lines(NamedTuple):
+    """Lines of symbols, as `amrq.decision.Aligned` has them."""
+
+    strange: float
+    own: float
+    due: float
+
+
+class PointFound(NamedTuple):
+    """What was found at the noise level that fits."""
 
     es_n0_db: float
     es_n0_error_db: float
@@ -83,11 +101,6 @@ class PointFound(NamedTuple):
     level: int  # of the table, dB
     mean: NDArray[np.float64]  # of the table's 16 derivatives and of the density's logarithm, [17]
     products: NDArray[np.float64]  # means of products of two derivatives, [16, 16]
-    misfit: float = 0.0
-    freedom: int = 0
-    strange: float = 0.0
-    own: float = 0.0
-    due: float = 0.0
 
 
 class _Level(ctypes.Structure):
@@ -123,6 +136,7 @@ class _Rules(ctypes.Structure):
 
 _NUMBERS = 10
 """Of what is found, before the derivatives."""
+_Numbers = ctypes.c_double * _NUMBERS
 _LEVEL = 6
 """Place of the level among them."""
 
@@ -227,7 +241,7 @@ class PointKernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         integer = ctypes.c_int
         declared: dict[str, tuple[Any, list[Any]]] = {
-            "fit": (integer, [*[_POINTER] * 4, _REAL, _REAL, *[_POINTER] * 3]),
+            "fit": (integer, [*[_POINTER] * 4, _REAL, _REAL, _POINTER, _POINTER]),
             "level": (integer, [*[_POINTER] * 4, _REAL, integer, *[_POINTER] * 3]),
             "misfit": (_NUMBER, [_POINTER, _POINTER, _REAL, _POINTER, _POINTER, _POINTER]),
         }
@@ -242,7 +256,7 @@ class PointKernels:
 
     def point_fit(
         self, z: _Complex, kind: PointKind, places: PointPlaces, es_n0_db: float, rough_db: float
-    ) -> tuple[_Complex, PointFound] | int | None:
+    ) -> tuple[_Complex, Fitted, Lines] | int | None:
         """Fit a class to chunks.
 
         Args:
@@ -254,14 +268,14 @@ class PointKernels:
 
         Returns:
             the symbols, of unit power, as received, without their carrier's phase, and as they were tested, complex64
-            [3, count, length], and what was found; or the level in dB that the class lacks; or None where equations
-            have no solution.
+            [3, count, length]; what the fit found; and lines. Or the level in dB that the class lacks; or None where
+            equations have no solution.
         """
         held = np.ascontiguousarray(z, np.complex64)
         if held.shape != places.shape:
             raise ValueError(f"chunks {places.shape} are needed, not {held.shape}.")
         out = np.empty((3, *held.shape), np.complex64)
-        room, found = np.empty(_ROOM * held.size, np.float32), _room_for_found()
+        numbers = _Numbers()
         state = self._point_fit(
             held.ctypes.data,
             kind.kind,
@@ -270,12 +284,13 @@ class PointKernels:
             es_n0_db,
             min(rough_db, _NEVER_DB),
             out.ctypes.data,
-            room.ctypes.data,
-            found.ctypes.data,
+            ctypes.addressof(numbers),
         )
+        es_n0_db, error_db, likelihood, misfit, freedom, noisy, level, *lines = numbers
         if state:
-            return int(found[_LEVEL]) if state == 1 else None
-        return out, _found(found)
+            return int(level) if state == 1 else None
+        fitted = Fitted(es_n0_db, error_db, misfit, int(freedom), math.nan if noisy else likelihood)
+        return out, fitted, Lines(*lines)
 
     def point_level(
         self, z: _Complex, kind: PointKind, places: PointPlaces, es_n0_db: float, add_noise: bool
@@ -355,7 +370,7 @@ def _room_for_found() -> NDArray[np.float64]:
 
 
 def _found(fitted: NDArray[np.float64]) -> PointFound:
-    es_n0_db, error_db, likelihood, misfit, freedom, noisy, level, *lines = fitted[:_NUMBERS].tolist()
+    es_n0_db, error_db, likelihood, _, _, noisy, level = fitted[: _LEVEL + 1].tolist()
     return PointFound(
         es_n0_db,
         error_db,
@@ -363,7 +378,4 @@ def _found(fitted: NDArray[np.float64]) -> PointFound:
         int(level),
         fitted[_NUMBERS : _NUMBERS + _SCORES + 1],
         fitted[_NUMBERS + _SCORES + 1 :].reshape(_SCORES, _SCORES),
-        misfit,
-        int(freedom),
-        *lines,
     )

@@ -209,6 +209,54 @@ INLINE int transform(float* place, int64_t away, int64_t half, int64_t size, int
     return at;
 }
 
+typedef float four __attribute__((vector_size(16)));
+typedef float loose_four __attribute__((vector_size(16), aligned(4), may_alias));
+#if defined(__clang__) || __GNUC__ >= 12
+#define MIXED(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+typedef int four_places __attribute__((vector_size(16)));
+#define MIXED(a, b, i, j, k, l) __builtin_shuffle(a, b, (four_places){ i, j, k, l })
+#endif
+
+/* Write four rows of four as columns, `wide` apart. */
+INLINE void written(four a, four b, four c, four d, float* to, int64_t wide)
+{
+    const four ab = MIXED(a, b, 0, 4, 1, 5), cd = MIXED(c, d, 0, 4, 1, 5);
+    const four ba = MIXED(a, b, 2, 6, 3, 7), dc = MIXED(c, d, 2, 6, 3, 7);
+    *(loose_four*)to = MIXED(ab, cd, 0, 1, 4, 5);
+    *(loose_four*)(to + wide) = MIXED(ab, cd, 2, 3, 6, 7);
+    *(loose_four*)(to + 2 * wide) = MIXED(ba, dc, 0, 1, 4, 5);
+    *(loose_four*)(to + 3 * wide) = MIXED(ba, dc, 2, 3, 6, 7);
+}
+
+/* Turn values [rows, columns] by twists, real parts and then imaginary ones, and write them as [columns, rows]. */
+INLINE void twisted(const float* restrict x, const float* restrict twists, int64_t rows, int64_t columns,
+                    float* restrict y)
+{
+    const int64_t bins = rows * columns, low = rows / 4 * 4, left = columns / 4 * 4;
+    const float *c = twists, *s = twists + bins;
+    for (int64_t row = 0; row < low; row += 4)
+        for (int64_t column = 0; column < left; column += 4) {
+            four p[4], q[4];
+            for (int one = 0; one < 4; one++) {
+                const int64_t from = columns * (row + one) + column;
+                const four a = *(const loose_four*)(x + from), b = *(const loose_four*)(x + bins + from);
+                const four re = *(const loose_four*)(c + from), im = *(const loose_four*)(s + from);
+                p[one] = a * re - b * im;
+                q[one] = a * im + b * re;
+            }
+            float* to = y + rows * column + row;
+            written(p[0], p[1], p[2], p[3], to, rows);
+            written(q[0], q[1], q[2], q[3], to + bins, rows);
+        }
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t column = row < low ? left : 0; column < columns; column++) {
+            const int64_t from = columns * row + column, to = rows * column + row;
+            y[to] = x[from] * c[from] - x[bins + from] * s[from];
+            y[bins + to] = x[from] * s[from] + x[bins + from] * c[from];
+        }
+}
+
 /* The largest power in the spectrum of numbers [bins], the second half of them 0, and its bin.
  *
  * room: [4 bins]; the numbers stand in it, real parts from 0 on and imaginary ones from `bins` on.
@@ -221,13 +269,7 @@ WIDE float amrq_point_peak(float* room, const struct places* places, int64_t* bi
     int at = transform(room, 2 * bins, bins, rows, columns, places->roots, bins);
     const float* x = room + (at ? 2 * bins : 0);
     float* y = room + (at ? 0 : 2 * bins);
-    const float *c = places->twists, *s = places->twists + bins;
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t column = 0; column < columns; column++) {
-            const int64_t from = columns * row + column, to = rows * column + row;
-            y[to] = x[from] * c[from] - x[bins + from] * s[from];
-            y[bins + to] = x[from] * s[from] + x[bins + from] * c[from];
-        }
+    twisted(x, places->twists, rows, columns, y);
     at = transform(y, at ? 2 * bins : -2 * bins, bins, columns, rows, places->roots, bins)
              ? (at ? 2 : 0)
              : (at ? 0 : 2);

@@ -5,6 +5,8 @@
  */
 
 #include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "points.h"
@@ -330,14 +332,9 @@ INLINE void together(const float* z, int64_t symbols, float* restrict out)
     }
 }
 
-/* Fit a class to chunks; see amrq.decision.PointTest.fit.
- *
- * z: complex [symbols]; es_n0_db: to begin with, finite; rough: by how many dB the fit may be off it, otherwise it is
- * made again from what was found. out: [3 symbols], of unit power; without the carrier's phase; turned by
- * the points, at the level that fits; room: [17 symbols]. Returns 0; 1 if the class lacks the level in `found`; 2 where equations have no solution.
- */
-int amrq_point_fit(const float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
-                   double es_n0_db, double rough, float* out, float* room, struct fitted* found)
+/* What `amrq_point_fit` does; room: [17 symbols]. */
+static int fit_points(const float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
+                      double es_n0_db, double rough, float* out, float* room, struct fitted* found)
 {
     const int64_t symbols = places->count * places->length;
     float *unit = room, *turned = room + 2 * symbols, *more = room + 4 * symbols;
@@ -354,7 +351,8 @@ int amrq_point_fit(const float* z, const struct kind* kind, const struct places*
         together(turned, symbols, out + 2 * symbols);
         if (fit_level(turned, kind, places, rules, level, 1, cells, found))
             return 1;
-        if (fabs(found->es_n0_db - es_n0_db) <= rough)
+        /* From the same level the same would be found. */
+        if (fabs(found->es_n0_db - es_n0_db) <= rough || level_of(found->es_n0_db) == level)
             break;
         es_n0_db = found->es_n0_db;
     }
@@ -362,6 +360,28 @@ int amrq_point_fit(const float* z, const struct kind* kind, const struct places*
     together(unit, symbols, out);
     together(turned, symbols, out + 4 * symbols);
     return test_points(found, kind, rules, symbols);
+}
+
+/* Fit a class to chunks; see amrq.decision.PointTest.fit.
+ *
+ * z: complex [symbols]; es_n0_db: to begin with, finite; rough: by how many dB the fit may be off it, otherwise it is
+ * made again from what was found. out: [3 symbols], of unit power; without the carrier's phase; turned by
+ * the points, at the level that fits; numbers: what was found, before the derivatives. Returns 0; 1 if the class lacks
+ * the level in `numbers`; 2 where equations have no solution, or memory is lacking.
+ */
+int amrq_point_fit(const float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
+                   double es_n0_db, double rough, float* out, double* numbers)
+{
+    const int64_t symbols = places->count * places->length;
+    float* room = malloc(sizeof(float) * 17 * (size_t)symbols);
+    struct fitted found;
+    if (!room)
+        return 2;
+    memset(&found, 0, offsetof(struct fitted, mean));
+    const int state = fit_points(z, kind, places, rules, es_n0_db, rough, out, room, &found);
+    memcpy(numbers, &found, offsetof(struct fitted, mean));
+    free(room);
+    return state;
 }
 
 /* Find the noise level of symbols; see amrq.decision.PointTest._scored.

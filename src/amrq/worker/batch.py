@@ -5,6 +5,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,15 +147,59 @@ class Batch:
         )
 
 
+class _Kept(NamedTuple):
+    """Chunks that wait for their decisions, and what is asked of all of them at once.
+
+    Attributes:
+        chunks: complex64 [N, L].
+        sample_indices: int64 [N], of each chunk's first sample.
+        first: of the first chunk.
+        hop: samples from one chunk to the next; 0: not everywhere the same.
+        usable: bool [N], which chunks are finite and have power; None: all.
+        es_n0_db: float32 [N]; None: it is not known for any.
+    """
+
+    chunks: NDArray[np.complex64]
+    sample_indices: NDArray[np.int64]
+    first: int
+    hop: int
+    usable: NDArray[np.bool_] | None
+    es_n0_db: NDArray[np.float32] | None
+
+    @staticmethod
+    def made(batch: Batch, start: int, stop: int) -> "_Kept":
+        chunks, indices = batch.chunks[start:stop], batch.sample_indices[start:stop]
+        steps = np.diff(indices)
+        hop = int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
+        parts = np.ascontiguousarray(chunks).view(np.float32)
+        power = np.einsum("nl,nl->n", parts, parts)
+        usable = np.isfinite(power) & (power > 0)
+        measured = None if batch.es_n0_db is None else batch.es_n0_db[start:stop]
+        if measured is not None and not np.isfinite(measured).any():
+            measured = None
+        return _Kept(chunks, indices, int(indices[0]), hop, None if usable.all() else usable, measured)
+
+    def places(self, first: int, end: int) -> tuple[int, int]:
+        """Return which chunks begin at `first` or later and before `end`: from a number on and up to one."""
+        if self.hop > 0:
+            count, hop = len(self.chunks), self.hop
+            start, stop = (min(max(-((self.first - at) // hop), 0), count) for at in (first, end))
+            return start, stop
+        start, stop = np.searchsorted(self.sample_indices, (first, end)).tolist()
+        return start, stop
+
+
 class KeptChunks:
     """Chunks whose decision is still to come."""
 
     def __init__(self) -> None:
-        self._parts: deque[Batch] = deque()
+        self._parts: deque[_Kept] = deque()
 
-    def add(self, batch: Batch) -> None:
-        """Keep a batch."""
-        self._parts.append(batch)
+    def add(self, batch: Batch, start: int = 0, stop: int | None = None) -> None:
+        """Keep a batch, or its chunks from a number on and up to one."""
+        stop = len(batch.chunks) if stop is None else stop
+        if start < stop:
+            self._parts.append(_Kept.made(batch, start, stop))
 
     def clear(self) -> None:
         """Give up all."""
@@ -171,11 +216,16 @@ class KeptChunks:
         while self._parts:
             part = self._parts[0]
             length = part.chunks.shape[1]
-            start, stop = np.searchsorted(part.sample_indices, (first, end - length + 1)).tolist()
+            start, stop = part.places(first, end - length + 1)
             if start < stop:
-                hop = int(part.sample_indices[1] - part.sample_indices[0]) if len(part.chunks) > 1 else length
+                hop = part.hop or (
+                    int(part.sample_indices[1]) - part.first if len(part.chunks) > 1 else length
+                )
                 step = max(1, -(-length // max(hop, 1)))
-                chunks.append(part.chunks[start:stop:step])
+                found = part.chunks[start:stop:step]
+                if part.usable is not None:
+                    found = found[part.usable[start:stop:step]]
+                chunks.append(found)
                 if part.es_n0_db is not None:
                     measured.append(part.es_n0_db[start:stop])
             if stop < len(part.chunks):
@@ -184,12 +234,9 @@ class KeptChunks:
         if not chunks:
             return np.zeros((0, 1), np.complex64), math.nan
         found = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
-        parts = np.ascontiguousarray(found).view(np.float32)
-        power = np.einsum("nl,nl->n", parts, parts)
-        usable = np.isfinite(power) & (power > 0)
-        if np.count_nonzero(usable) != len(usable):
-            found = found[usable]
-        values = np.concatenate(measured) if measured else np.zeros(0, np.float32)
+        if not measured:
+            return found, math.nan
+        values = np.concatenate(measured)
         values = np.sort(values[np.isfinite(values)])
         if not len(values):
             return found, math.nan

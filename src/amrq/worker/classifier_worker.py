@@ -415,14 +415,7 @@ class ClassifierWorker:
                     self._publish(self._decision_maker.flush())
                     self._kept.clear()
                 if self._decision_maker.options.check:
-                    self._kept.add(
-                        replace(
-                            batch,
-                            chunks=batch.chunks[start:end],
-                            sample_indices=batch.sample_indices[start:end],
-                            es_n0_db=None if batch.es_n0_db is None else batch.es_n0_db[start:end],
-                        )
-                    )
+                    self._kept.add(batch, start, end)
                 self._publish(
                     self._decision_maker.update(
                         evidence.part(start, end),
