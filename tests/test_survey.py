@@ -17,6 +17,7 @@ from amrq.classes import linear_class
 from amrq.cli.report import survey_lines
 from amrq.identify import EmissionIdentity
 from amrq.outputs import decision_schema, emission_schema
+from amrq.recordings.recording import AnalyticSignal
 from amrq.scan import EmissionRecord, Survey, survey_recording
 from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module
@@ -290,6 +291,27 @@ def test_json_of_a_linear_signal_begins_with_its_emission(tmp_path: Path) -> Non
     for record in others:
         jsonschema.validate(record, decision_schema())
     assert (tmp_path / "log").read_text() == result.stdout
+
+
+def test_a_real_recording_is_searched_where_it_can_hold_something() -> None:
+    # Half of its band is empty: a floor that is taken from there makes all of the audio one signal.
+    made = 0.05 * shift(keyed(2 * int(RATE), 850.0, 300.0), 7500.0)
+    audio = (made + noise(len(made), 2e-4, "real")).real.astype(np.float32)
+
+    class Audio:
+        length, real = len(audio), True
+
+        def read(self, start: int, count: int) -> np.ndarray:
+            return audio[start : start + count]
+
+    analytic = AnalyticSignal(Audio())
+    analytic.real = True
+    found = survey_recording(analytic, RATE)
+    assert found.main is not None and found.main.family == "fsk2"
+    assert abs(found.main.centre - 7500) < 300 and found.main.stop <= found.samples == len(audio)
+    assert found.main.symbol_rate == pytest.approx(300, rel=0.005)
+    assert found.main.snr_db < 40
+    assert found.sample_rate == RATE and found.centre_hz is None
 
 
 def test_classify_says_the_same_of_a_pipe(tmp_path: Path) -> None:

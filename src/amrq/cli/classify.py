@@ -382,6 +382,7 @@ class _PartOf:
         self._recording, self._start = recording, start
         left = recording.length - start
         self.length = min(count, left) if count else left
+        self.real = recording.real
 
     def read(self, start: int, count: int, /) -> NDArray[np.complex64]:
         """Return samples `start` to `start + count`."""

@@ -9,7 +9,7 @@ from amrq.recordings.open_recording import (
     format_of,
     open_recording,
 )
-from amrq.recordings.recording import Annotation, Recording, RecordingInfo, facts_of_name
+from amrq.recordings.recording import Annotation, Recording, RecordingInfo, UpperHalf, facts_of_name
 from amrq.recordings.sample_stream import SampleStream, is_stream
 from amrq.recordings.sigmf_metadata import read_sigmf_json
 from amrq.recordings.sigmf_recording import write_sigmf
@@ -22,6 +22,7 @@ __all__ = [
     "Recording",
     "RecordingInfo",
     "SampleStream",
+    "UpperHalf",
     "facts_of_name",
     "find_readers",
     "format_of",

@@ -119,6 +119,20 @@ class EmissionRecord:
         """Its bandwidth, Hz."""
         return self.upper - self.lower
 
+    def moved(self, hertz: float, samples: int) -> "EmissionRecord":
+        """Return it as another source has it: `hertz` higher, each of its samples so many of that source's.
+
+        >>> record = EmissionRecord(1, 10, 20, 10, 20, -100.0, 100.0, 9.0, -20.0).moved(3000.0, 2)
+        >>> record.start, record.stop, record.lower, record.upper
+        (20, 40, 2900.0, 3100.0)
+        """
+        measures = dict(self.measures)
+        if measures.get("centre") is not None:
+            measures["centre"] = float(measures["centre"] or 0.0) + hertz
+        times = ("start", "stop", "first_seen", "last_seen", "since")
+        changes: dict[str, Any] = {name: samples * getattr(self, name) for name in times}
+        return replace(self, lower=self.lower + hertz, upper=self.upper + hertz, measures=measures, **changes)
+
 
 @dataclass(frozen=True)
 class ScanEvent:

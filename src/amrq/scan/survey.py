@@ -21,6 +21,7 @@ from amrq.chunks import finite_samples
 from amrq.classifier import make_classifier
 from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
+from amrq.recordings import UpperHalf
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
 from amrq.scan.parts import (
@@ -172,7 +173,7 @@ def survey_recording(
     All of it is searched, then its strongest signal is looked at in up to six places.
 
     Args:
-        samples: of the recording.
+        samples: of the recording; one with `real` set, as `Recording` has it, holds nothing below 0 Hz.
         sample_rate: samples a second, above 0.
         centre_hz: what the middle of the band stands for at its begin, Hz; None where it is not known.
         options: models and settings of the search; None: the defaults.
@@ -191,6 +192,18 @@ def survey_recording(
     >>> found.main.label, round(found.main.centre / 1e3), found.alone
     ('carrier', 10, True)
     """
+    if getattr(
+        samples, "real", False
+    ):  # half of its band is empty, which a noise floor must not be taken from
+        half, up = UpperHalf(samples), sample_rate / 4
+        raised = {at // 2: None if hz is None else hz + up for at, hz in (breaks or {}).items()}
+        middle = None if centre_hz is None else centre_hz + up
+        found = survey_recording(
+            half, sample_rate / 2, middle, options, raised, lambda done, of: progress(2 * done, 2 * of)
+        )
+        main, others = found.main and found.main.moved(up, 2), tuple(one.moved(up, 2) for one in found.others)
+        of_all = replace(found, sample_rate=sample_rate, samples=samples.length, main=main, others=others)
+        return replace(of_all, centre_hz=None if found.centre_hz is None else found.centre_hz - up)
     search = _Search(samples, sample_rate, centre_hz, options or ScanOptions())
     search.run(dict(breaks or {}), progress)
     return search.survey()
