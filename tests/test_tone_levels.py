@@ -124,8 +124,8 @@ def test_the_likeliest_number_of_tones_by_those_that_were_seen() -> None:
     assert _number_of_tones(15, 40)[0] == 16
     assert _number_of_tones(15, 4000)[0] == 15
     assert _number_of_tones(61, 64)[0] == 64
-    # Two symbol rates apart are the 65 tones of JT65, not the 64 of Olivia.
-    assert [_number_of_tones(50, 10, index)[0] for index in (1.0, 2.0)] == [64, 65]
+    # At the symbol rate of JT65 there are its 65 tones, elsewhere the 64 of Olivia and others.
+    assert [_number_of_tones(50, 10, rate)[0] for rate in (31.25, 2.69, 5.39)] == [64, 65, 65]
 
 
 def test_a_box_that_is_too_wide_does_not_let_noise_in() -> None:

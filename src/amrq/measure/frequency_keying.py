@@ -21,7 +21,7 @@ from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
 from amrq.measure.looks import logistic
 from amrq.measure.symbol_clock import clock_rates
 from amrq.measure.tone_clock import tone_clock_rates
-from amrq.measure.tone_levels import LevelFit, fit_levels
+from amrq.measure.tone_levels import LevelFit, fit_after_leader, fit_levels
 
 __all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
 
@@ -51,6 +51,9 @@ _FADING = 1.15
 fade, and tones of others in the same band, swing as well."""
 _NO_DEVIATION = 1e-3
 """Of the bandwidth: half the distance of levels is more."""
+_SQUARE = 0.5, 1.25
+"""Mean frequency over symbols, over that at their middle: held tones have 1, half waves of a sine 0.64; far
+from these is a pattern of several symbols at a wrong clock."""
 _UNSTEADY = 1.7
 """Mean squared power over squared mean power while the signal is there: where it is more, no frequency is keyed, but
 perhaps slow tones fade, or others are beside them."""
@@ -257,6 +260,7 @@ def _measured(keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool
     best, line, slow = _best_fit(keyed, rates, known)
     if best is None:
         return FrequencyKeying(envelope=keyed.envelope)
+    best = fit_after_leader(keyed, best)
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
     envelope = min(keyed.envelope, _FADING) if slow else keyed.envelope
     confidence, levels_confidence, alike = _confidences(best, envelope, width, line, beat)
@@ -356,7 +360,9 @@ def _fitted_to_others(keyed: KeyedSamples, rates: list[tuple[float, float]], bes
 def _fit(keyed: KeyedSamples, rate: float, slow: bool = False) -> LevelFit | None:
     """Return the levels at a symbol rate; None where there are none."""
     fit = fit_levels(keyed, rate, slow)
-    return None if fit is None or fit.half < _NO_DEVIATION * keyed.width else fit
+    if fit is None or fit.half < _NO_DEVIATION * keyed.width:
+        return None
+    return fit if fit.levels > _MANY or _SQUARE[0] < fit.square < _SQUARE[1] else None
 
 
 def _is_plain(fitted: _Fitted) -> bool:

@@ -22,7 +22,7 @@ from amrq.measure.keyed_samples import KeyedSamples
 from amrq.measure.looks import median, straight_line
 from amrq.native import LevelRounds, LevelSolution, kernels
 
-__all__ = ["LevelFit", "fit_levels"]
+__all__ = ["LevelFit", "fit_after_leader", "fit_levels"]
 
 _LEAST_SYMBOLS, _LEAST_KEPT = 24, 7
 """Symbols that are fitted; where each tone is seen to be kept for some of the clock's steps, so few are enough."""
@@ -31,6 +31,9 @@ _LEAST_SLOW, _LEAST_KEYED = 6, 16
 _MOST_SYMBOLS, _LONG = 700, 1.2
 """Symbols that are fitted, at most; so many times as many there are, and so much more the last ones vary, where those
 are taken instead of the first ones."""
+_LEADER, _LEAST_DATA = 24, 100
+"""Symbols at the begin that are steady or two levels by turns, and symbols after them, from which on those alone are
+fitted: data of two levels begin so once in 2^24."""
 _TAPS = 2
 """Symbols on either side whose levels count."""
 _ORDERS = (2, 4)
@@ -41,8 +44,8 @@ _ROUNDS = 3
 _SINGULAR = 1e4
 _NEIGHBOURS = 1.0
 """Squared ratio of what a fit leaves to the response to a neighbour's level, about: some tenth of the distance each."""
-_INSIDE = 0.7
-"""Of a symbol, around its middle, whose phase's slope is its frequency."""
+_INSIDE, _PRECISE = (0.7, 0.9), 0.25
+"""Of a symbol, around its middle, whose phase's slope is its frequency; error of a fit that is good enough."""
 _MULTIPLES = 24
 _AT_ONCE = 0.6
 """Where changes of levels keep to each k-th symbol, as far as this, the symbols are k times as long."""
@@ -57,6 +60,8 @@ _BINS, _SIZE, _FIRST = 1024, 4096, 8
 """Of the histogram of frequencies and its transform; the first spacing that is looked at: half of their reach."""
 _FAR = 0.3
 """Of a spacing, from its level: a frequency as far away is none of the tones."""
+_QUARTILE = 0.6745
+"""Of a standard deviation, within which half of normal errors are."""
 _LEAST_MANY = 5
 _THERE = 0.15
 """Of the median power of tones: where a symbol has less, there was none."""
@@ -65,11 +70,11 @@ _TWO = 0.2
 _PLAIN = 0.5
 """Evidence a symbol of two or four levels: where there is more, many levels are not looked for."""
 _NORMAL = 0.5 * math.log(2 * math.pi * math.e)
-_USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 65: 1.0, 9: 0.5, 12: 0.5, 6: 0.5, 5: 0.5, 33: 0.5}
+_USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 9: 0.5, 12: 0.5, 6: 0.5, 5: 0.5, 33: 0.5}
 """How often systems have so many tones, beside all other numbers, which have 0.03 each (docs/families.md)."""
-_WIDELY_SPACED = _USUAL_TONES | {65: 3.0, 64: 0.5, 32: 1.0, 16: 2.0}
-"""The same where the spacing is more than one and a half symbol rates, as that of JT65 B and C, ALE and DominoEX."""
-_OTHER_TONES, _MOST_TONES, _WIDE_INDEX = 0.03, 128, 1.5
+_JT65, _JT65_RATES, _JT65_WITHIN = {65: 4.0}, (11025 / 4096, 11025 / 2048), 0.01
+"""The same at the symbol rates of JT65, which no other system with so many tones has; and how far a rate may be off."""
+_OTHER_TONES, _MOST_TONES = 0.03, 128
 _FEW, _LEAST_FREE, _INDICES, _EVEN_FEW = 24, 12, (4.0, 3.0, 2.0, 1.0), 0.8
 """Symbols, below which the usual spacings over the symbol rate are tried first, and no other ones; and how even they
 are then, at least."""
@@ -99,6 +104,7 @@ class LevelFit:
         means: float64 [n], mean frequency over each symbol, Hz.
         margin: evidence less that of another number of levels, or of none.
         square: distance of the levels in averages over symbols, over that at their middle.
+        first: number of the first symbol that was fitted, from the begin of the samples.
     """
 
     levels: int
@@ -115,6 +121,7 @@ class LevelFit:
     means: _Reals
     margin: float = 0.0
     square: float = 1.0
+    first: int = 0
 
     @property
     def symbols(self) -> int:
@@ -125,6 +132,14 @@ class LevelFit:
     def changed(self) -> NDArray[np.bool_]:
         """Whether the level of each symbol but the first is another one than before, bool [n - 1]."""
         return np.asarray(self.numbers[1:] != self.numbers[:-1])
+
+    @property
+    def leader(self) -> int:
+        """Number of symbols at the begin that are steady, or two levels by turns: what receivers are woken by."""
+        if len(self.numbers) < 4:
+            return 0
+        other = np.flatnonzero(self.numbers[2:] != self.numbers[:-2])
+        return int(other[0]) + 2 if len(other) else len(self.numbers)
 
     @property
     def changes(self) -> float:
@@ -203,19 +218,31 @@ def fit_levels(keyed: KeyedSamples, symbol_rate: float, slow: bool = False) -> L
     return best if slower is None else slower
 
 
-def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | None:
+def fit_after_leader(keyed: KeyedSamples, fit: LevelFit) -> LevelFit:
+    """Return the fit to what follows a leader where a fit begins with one, at the same rate; else the fit itself.
+
+    A leader has the outermost levels alone, and repeats itself: of the data it says too little.
+    """
+    leader = fit.leader
+    later = _fit_at(keyed, fit.rate, _LEAST_DATA, fit.first + leader) if leader > _LEADER else None
+    return fit if later is None or not later.evidence > 0 else later
+
+
+def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int, begin: int = 0) -> LevelFit | None:
+    """Return the fit from a symbol on; None where there are too few, or none fits."""
     step = keyed.rate / symbol_rate
-    there = int((len(keyed) - 2) / step) - 1
+    there = int((len(keyed) - 2) / step) - 1 - begin
     count = min(there, _MOST_SYMBOLS)
     if count < least:
         return None
     # The averages differ most where they are of whole symbols.
-    away, whole = 0.0, keyed.symbol_means(step, 0.0, count, _PHASES)
+    away = begin * step
+    whole = keyed.symbol_means(step, away, count, _PHASES)
     if there > _LONG * count:  # data may follow a leader
-        later = (there - count) * step
+        later = (begin + there - count) * step
         last = keyed.symbol_means(step, later, count, _PHASES)
         if last.var() > _LONG * whole.var():
-            away, whole = later, last
+            away, whole, begin = later, last, begin + there - count
     phase = int(np.argmax(whole.var(axis=1)))
     means = whole[phase]
     starts = np.asarray((np.arange(count) + phase / _PHASES) * step + away, np.float64)
@@ -237,7 +264,8 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | N
     best = max(found, key=lambda fit: fit.evidence)
     others = [fit.evidence for fit in found if fit.levels != best.levels]
     square = _squareness(means, eye, best.numbers) if len(best.numbers) == count else 1.0
-    return replace(best, means=means, margin=best.evidence - max([0.0, *others]), square=square)
+    margin = best.evidence - max([0.0, *others])
+    return replace(best, means=means, margin=margin, square=square, first=begin)
 
 
 def _squareness(means: _Reals, eye: _Reals, numbers: _Ints) -> float:
@@ -398,11 +426,25 @@ def _ridge(taps: int) -> _Reals:
 
 
 def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewest: int) -> LevelFit | None:
-    """Return the fit of many evenly spaced levels: how they are spaced shows in the characteristic function."""
-    inside, strength = keyed.tones(middles, _INSIDE * keyed.rate / symbol_rate)
-    inside = inside[strength > _THERE * median(strength)]
-    if len(inside) < _LEAST_SLOW:
-        return None
+    """Return the fit of many evenly spaced levels: of most of each symbol, or of nearly all where that leaves much.
+
+    Where the frequency itself is noisy, more of a symbol has less of it; where pulses are round, neighbours begin.
+    """
+    best: LevelFit | None = None
+    for share in _INSIDE:
+        inside, strength = keyed.tones(middles, share * keyed.rate / symbol_rate)
+        inside = inside[strength > _THERE * median(strength)]
+        fit = _on_lattice(inside, symbol_rate, fewest) if len(inside) >= _LEAST_SLOW else None
+        if fit is not None and (best is None or fit.error < best.error):
+            best = fit
+        if best is not None and (best.error < _PRECISE or best.levels < _LEAST_MANY):
+            break
+        fewest = _LEAST_MANY
+    return best
+
+
+def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | None:
+    """Return the fit of evenly spaced levels to frequencies: how they are spaced, the characteristic function shows."""
     ordered = np.sort(inside)
     count = len(ordered)
     low, high = float(ordered[round(0.01 * (count - 1))]), float(ordered[round(0.99 * (count - 1))])
@@ -423,9 +465,7 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
         if not spacing > 0:
             return None
     away = inside - numbers * spacing - offset
-    near = np.abs(away) < _FAR * spacing
-    # Where noise took the place of a tone, any frequency is found: as often far from a level as near to one.
-    strays = round(float(np.mean(~near)) / (1 - 2 * _FAR) * count / 2)
+    strays = round(_strays(np.abs(away) / spacing) * count / 2)
     inner = np.sort(numbers)[strays : count - strays]
     if not len(inner):
         return None
@@ -436,8 +476,7 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
     left = float(np.sqrt(np.sum(np.square(away)) / max(1, count - 3)))
     placed = np.clip(numbers - lowest, 0, seen - 1).astype(np.int64)
     evidence = _level_likelihood(left, placed, seen, 4) - _smooth_likelihood(inside)
-    index = spacing / symbol_rate
-    levels, likely = _number_of_tones(seen, count, index) if seen >= _LEAST_MANY else (seen, 1.0)
+    levels, likely = _number_of_tones(seen, count, symbol_rate) if seen >= _LEAST_MANY else (seen, 1.0)
     middle = offset + spacing * (lowest + highest) / 2
     return LevelFit(
         levels=levels,
@@ -453,6 +492,22 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
         likely=likely,
         means=inside,
     )
+
+
+def _strays(away: _Reals) -> float:
+    """Return the share of frequencies that are none of the tones, where noise took the place of one.
+
+    Those are anywhere between two levels, evenly. Of normal errors, whose deviation the median tells, some are far from
+    a level as well; and a share that is counted is right to a standard deviation, by which it is taken less.
+
+    Args:
+        away: float64 [n], distance from the nearest level, in spacings, 0 to 0.5.
+    """
+    usual = math.erfc(_FAR * _QUARTILE / max(median(away), 1e-9) / math.sqrt(2))
+    evenly, far = 1 - 2 * _FAR, float(np.mean(away >= _FAR))
+    if far <= usual or usual >= evenly:
+        return 0.0
+    return max(0.0, far - usual - math.sqrt(far * (1 - far) / len(away))) / (evenly - usual)
 
 
 def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
@@ -484,7 +539,7 @@ def _few_spaced(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     return 0.0, 0
 
 
-def _number_of_tones(seen: int, count: int, index: float = 1.0) -> tuple[int, float]:
+def _number_of_tones(seen: int, count: int, symbol_rate: float = math.nan) -> tuple[int, float]:
     """Return how many tones there likely are where so many were seen from the lowest to the highest, and how likely.
 
     Of m tones sent alike, n symbols reach over exactly k with the probability (m - k + 1)
@@ -493,7 +548,8 @@ def _number_of_tones(seen: int, count: int, index: float = 1.0) -> tuple[int, fl
     tones = np.arange(seen, max(_MOST_TONES, seen) + 1)
     logs = [count * np.log(np.maximum(seen - less, 1e-9) / tones) for less in (0, 1, 2)]
     inside = 1 - 2 * np.exp(logs[1] - logs[0]) + np.exp(logs[2] - logs[0])
-    usual = _WIDELY_SPACED if index > _WIDE_INDEX else _USUAL_TONES
+    is_jt65 = any(abs(symbol_rate / one - 1) < _JT65_WITHIN for one in _JT65_RATES)
+    usual = _USUAL_TONES | (_JT65 if is_jt65 else {})
     prior = np.array([usual.get(int(one), 0.0) + _OTHER_TONES for one in tones])
     worth = np.log(prior) + np.log(tones - seen + 1) + logs[0] + np.log(np.maximum(inside, 1e-12))
     shares = np.exp(worth - worth.max())
