@@ -133,7 +133,7 @@ class Cleaner:
         self._image = _Image()
         self._rails = _Rails()
 
-    def process(self, samples: _Samples) -> _Samples:
+    def process(self, samples: _Samples, view: bool = False) -> _Samples:
         """Take in samples and return those that are finished, in order.
 
         The first 16,384 are returned together, cleaned by what they show themselves; later ones at once, by what the
@@ -142,21 +142,25 @@ class Cleaner:
 
         Args:
             samples: complex64 [N]; those that are not finite are returned as they are.
+            view: what is returned may be the same memory, where nothing is removed.
         """
         fresh = np.asarray(samples, dtype=np.complex64)
-        done = [np.zeros(0, dtype=np.complex64)]
-        while len(fresh):
-            some = fresh[: BLOCK - self._count]
-            fresh = fresh[len(some) :]
+        done: list[_Samples] = []
+        left, changed = fresh, not (view and self._blocks)
+        while len(left):
+            some = left[: BLOCK - self._count]
+            left = left[len(some) :]
             every = 1 if self._blocks < _ALL_BLOCKS else _EVERY if self._blocks < _SETTLED else _SELDOM
             if self._blocks % every == 0:
                 self._waiting.append(some.copy())  # the caller may use the memory again
             self._count += len(some)
             if self._blocks:
                 done.append(self._cleaned(some))
+                changed = changed or done[-1] is not some
             if self._count == BLOCK:
-                done.append(self._end_block())
-        return np.concatenate(done)
+                block = self._end_block()
+                done += [block] if len(block) else []
+        return fresh if not changed else np.concatenate([fresh[:0], *done])
 
     def finish(self) -> _Samples:
         """Return the samples that are left."""
@@ -166,7 +170,8 @@ class Cleaner:
         """Look at a block, unless it is one of many; return it, cleaned, if it is the first."""
         block = np.concatenate([np.zeros(0, np.complex64), *self._waiting])
         self._waiting, self._count = [], 0
-        self._look(block)
+        if len(block):
+            self._look(block)
         self._blocks += 1
         return self._cleaned(block) if self._blocks == 1 else block[:0]
 
@@ -181,11 +186,12 @@ class Cleaner:
 
     def _look(self, block: _Samples) -> None:
         known = block if all_usable(block) else np.where(usable(block), block, np.complex64(0))
-        if not known.any():
+        power = _power(known)
+        if not power and not known.any():
             return
         self._rails.look(known)
         if len(known) >= min(_LEAST, BLOCK):
-            self._line.look(known, self._sample_rate)
+            self._line.look(known, self._sample_rate, power)
             self._image.look(known - self._line.value if self._line.removed else known)
 
     def _cleaned(self, samples: _Samples) -> _Samples:
@@ -213,13 +219,12 @@ class _Line:
             return None
         return 10 * math.log10(max(self._line_power, 1e-99) / max(self._power - self._line_power, 1e-30))
 
-    def look(self, block: _Samples, sample_rate: float) -> None:
-        """Estimate the line from a block and those before."""
+    def look(self, block: _Samples, sample_rate: float, power: float) -> None:
+        """Estimate the line from a block of this mean power and those before."""
         length = min(_STRETCH, len(block) // 2)
         pieces = block[: len(block) // length * length].reshape(-1, length)
         means = pieces.mean(axis=1, dtype=np.complex128)
         mean = complex(means.mean())
-        power = float(np.mean(block.real.astype(np.float64) ** 2 + block.imag.astype(np.float64) ** 2))
         # What a signal without a line has at 0 Hz: the same as close beside.
         spectrum = fft.fft(block * _hann(len(block))) / (0.5 * len(block))
         near = np.abs(np.concatenate([spectrum[4:36], spectrum[-35:-3]])) ** 2
@@ -297,11 +302,7 @@ def _image_sums(block: _Samples, length: int) -> tuple[complex, float]:
     """
     pieces = block[: len(block) // length * length].reshape(-1, length)
     spectra = fft.fft(pieces * _hann(length), axis=1)
-    positive = spectra[:, 2 : length // 2 - 1]
-    negative = spectra[:, -2 : -(length // 2 - 1) : -1]
-    pairs = positive * negative
-    products: NDArray[np.complex128] = np.asarray(np.sum(pairs, axis=0, dtype=np.complex128))
-    above, below = (np.sum(np.abs(side) ** 2, axis=0, dtype=np.float64) for side in (positive, negative))
+    products, above, below = _pairs(spectra)
     sums = np.asarray(above + below)
     least = 1e-6 * float(sums.mean()) + 1e-150
     weight = sums / (above * below + least**2)
@@ -321,13 +322,44 @@ def _image_sums(block: _Samples, length: int) -> tuple[complex, float]:
         return 0j, 0.0
     used = np.repeat(chosen & (np.abs(ratio - usual) < _LARGEST_IMAGE), _GROUP)
     weight = weight[whole] * used
-    each = pairs[:, whole].astype(np.complex128) @ weight
+    native = kernels()
+    each = (
+        native.image_each(spectra, weight)
+        if native is not None
+        else _products(spectra)[:, whole].astype(np.complex128) @ weight
+    )
     # The product of a pair has the variance above * below / pieces: so have those of pieces, for weights like these.
     total, count = float(np.sum(sums[whole] * weight)), len(pieces)
     scattered = float(np.sum(np.abs(each - each.mean()) ** 2)) * count
     if scattered > _SCATTERED * 2 * total:
         return 0j, 0.0  # it turns, as the carrier of a signal of one dimension does
     return complex(each.sum()) * count, total * count
+
+
+def _products(spectra: _Samples) -> _Samples:
+    """Return products of the values of spectra at frequencies k and -k, from k = 2 on, complex64 [pieces, pairs]."""
+    length = spectra.shape[1]
+    return spectra[:, 2 : length // 2 - 1] * spectra[:, -2 : -(length // 2 - 1) : -1]
+
+
+def _pairs(
+    spectra: _Samples,
+) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sums of `_products` over spectra, complex64 [pieces, length], and of powers at k and -k, [pairs]."""
+    native = kernels()
+    if native is not None:
+        return native.image_pairs(spectra)
+    length = spectra.shape[1]
+    sides = spectra[:, 2 : length // 2 - 1], spectra[:, -2 : -(length // 2 - 1) : -1]
+    products: NDArray[np.complex128] = np.asarray(np.sum(_products(spectra), axis=0, dtype=np.complex128))
+    above, below = (np.sum(np.abs(side) ** 2, axis=0, dtype=np.float64) for side in sides)
+    return products, np.asarray(above), np.asarray(below)
+
+
+def _power(samples: _Samples) -> float:
+    """Return the mean power of samples, complex64 [n], which are finite."""
+    parts = np.ascontiguousarray(samples, np.complex64).view(np.float32)
+    return float(np.einsum("i,i->", parts, parts, dtype=np.float64)) / max(len(samples), 1)
 
 
 class _Rails:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.native.block_kernels import BlockKernels
+from amrq.native.channel_kernels import ChannelKernels
 from amrq.native.chunk_kernels import ChunkKernels
 from amrq.native.decision_kernels import DecisionKernels
 from amrq.native.emission_kernels import EmissionKernels
@@ -60,6 +61,7 @@ def _taken(kept: list[_Float32], needed: int) -> _Float32:
 
 class Kernels(
     BlockKernels,
+    ChannelKernels,
     ChunkKernels,
     DecisionKernels,
     EmissionKernels,
@@ -82,6 +84,7 @@ class Kernels(
 
     def __init__(self, library: ctypes.CDLL) -> None:
         BlockKernels.__init__(self, library)
+        ChannelKernels.__init__(self, library)
         ChunkKernels.__init__(self, library)
         DecisionKernels.__init__(self, library)
         EmissionKernels.__init__(self, library)

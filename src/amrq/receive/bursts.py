@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from amrq.measure import STEP, BurstCarrier, CarrierEstimate, FrontEndOptions
 from amrq.native import UNKNOWN, BurstLimits, BurstNow, kernels
-from amrq.receive.channel import HOP
+from amrq.receive.channel import HOP, Blocks
 from amrq.receive.received import ReceivedSymbols, joined
 from amrq.receive.receiver import Receiver
 from amrq.receive.timing import interpolate
@@ -369,7 +369,7 @@ class BurstReceiver(Receiver):
             self._broken = np.concatenate((self._broken, self._bad[before:]))
         return samples
 
-    def _filter(self, band: NDArray[np.complex64], ended: bool) -> None:
+    def _filter(self, band: Blocks, ended: bool) -> None:
         before = len(self._samples)
         super()._filter(band, ended)
         fresh = self._samples[before:]

@@ -5,7 +5,8 @@ Overlap-save (Oppenheim and Schafer, "Discrete-time signal processing", 3rd ed.,
 transformed, the bins around the signal are taken as a spectrum of M bins, any filter is a product, and the inverse
 transform of M points gives M/N as many samples. The outer eighth of a block on either side is thrown away, so that
 filters may be as long as a quarter of a block. So frequency shift, decimation (or interpolation) by a rational factor,
-channel filter and matched filter are one step.
+channel filter and matched filter are one step. Of many samples a symbol, a low-pass filter leaves fewer before that
+(`amrq.receive.decimation`), as long as the signal stays near the channel's usual place.
 """
 
 import math
@@ -15,7 +16,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-__all__ = ["BINS", "HOP", "Channel", "filter_response"]
+from amrq.receive.decimation import Decimator, block_length, decimation
+
+__all__ = ["BINS", "HOP", "Blocks", "Channel", "filter_response"]
 
 BINS = 512
 """Bins of a channel's spectrum, and samples of its inverse transform."""
@@ -24,19 +27,8 @@ HOP = BINS * 3 // 4
 _BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
 _REACH = BINS // 8  # samples of a filter on either side of its middle
 _LEAST_POWER, _HEADROOM = 1e-20, 13  # of the first block; powers of two by which signals may grow further
-_BATCH, _BATCH_BLOCKS = 1 << 20, 192  # samples and blocks that are transformed at a time
-
-
-def _size(wanted: float) -> int:
-    """Return the number near `wanted` that is a multiple of 8, at least 256, and quick to transform."""
-    sizes = {
-        8 * 2**two * 3**three * 5**five
-        for two in range(18)
-        for three in range(4)
-        for five in range(3)
-        if 8 * 2**two * 3**three * 5**five <= 1 << 21
-    }
-    return min(sizes, key=lambda size: abs(math.log(size / wanted)))
+_BATCH, _BATCH_BLOCKS = 1 << 22, 192  # samples and blocks that are transformed at a time
+_NEAR = 64  # bins that the channel may be away from its usual place in decimated samples
 
 
 def filter_response(wanted: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -69,25 +61,60 @@ def _scale(blocks: NDArray[np.complex64]) -> float:
     return 0.0
 
 
+class _Data:
+    """Samples of consecutive blocks, and the spectra that were made of them.
+
+    Attributes:
+        samples: complex64, with the margin before the first block and after the last.
+        first: number of the first block since the stream began.
+        spectra: of all blocks, by the shift that decimated samples had; None: of all samples.
+    """
+
+    def __init__(self, samples: NDArray[np.complex64], first: int) -> None:
+        self.samples, self.first = samples, first
+        self.spectra: dict[int | None, NDArray[np.complex64]] = {}
+
+
+class Blocks:
+    """Consecutive blocks of a stream's samples, out of whose spectra a channel is cut.
+
+    Args:
+        data: their samples; None: there are none.
+        first: number of the first of them in `data`.
+        count: how many.
+    """
+
+    def __init__(self, data: _Data | None = None, first: int = 0, count: int = 0) -> None:
+        self.data, self.first, self._count = data, first, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def part(self, start: int, stop: int) -> "Blocks":
+        """Return the blocks from number `start` up to `stop`, or as many of them as there are."""
+        stop = min(stop, self._count)
+        return Blocks(self.data, self.first + start, max(0, stop - start))
+
+
 class Channel:
     """Spectra of a stream's channel, block by block.
 
     Block b stands for HOP samples of the channel, from b * HOP on; sample j of the channel lies at sample
-    j * `ratio` of the input. The result does not depend on how the stream is cut into calls. Blocks come as spectra of
-    the whole band (`process`), out of which the channel is cut (`cut`), wherever it is by then.
+    j * `ratio` of the input. The result does not depend on how the stream is cut into calls. Blocks come as they are
+    complete (`process`); out of their spectra the channel is cut (`cut`), wherever it is by then.
 
     Args:
         samples_per_symbol: of the input, 2 to 4,096.
         offset: of the channel's middle from 0 Hz, cycles a sample.
 
     >>> channel = Channel(8.0)
-    >>> bands = list(channel.process(np.ones(4096, np.complex64)))
-    >>> [channel.cut(band).shape for band in bands], round(channel.samples_per_symbol, 2)
+    >>> blocks = list(channel.process(np.ones(4096, np.complex64)))
+    >>> [channel.cut(some).shape for some in blocks], round(channel.samples_per_symbol, 2)
     ([(5, 512)], 4.0)
     """
 
     def __init__(self, samples_per_symbol: float, offset: float = 0.0) -> None:
-        self.length = _size(_BLOCK_SYMBOLS * samples_per_symbol)
+        self.length = block_length(_BLOCK_SYMBOLS * samples_per_symbol)
         """Samples of the input in a block, N."""
         self.ratio = self.length / BINS
         """Samples of the input for one of the channel."""
@@ -97,6 +124,13 @@ class Channel:
         """Bins of the spectrum in a symbol rate, about 128."""
         self.step = self.length * 3 // 4
         """Samples of the input from one block to the next."""
+        every = decimation(self.length)
+        self._decimator = Decimator(self.length, every) if every > 1 else None
+        self._margin = 0 if self._decimator is None else self._decimator.margin
+        self._place = np.arange(BINS)
+        self._place[BINS // 2 :] -= BINS
+        self._there = np.abs(self._place + 0.25) < self.length / 2
+        self._all_there = bool(self._there.all())
         self.set_offset(offset)
         self.reset()
 
@@ -105,11 +139,6 @@ class Channel:
         self._bin = round(offset * self.length)
         self.rest = offset - self._bin / self.length
         """What the nearest bin leaves of the offset, cycles a sample of the input."""
-        place = np.arange(BINS)
-        place[BINS // 2 :] -= BINS
-        self._there = np.abs(place + 0.25) < self.length / 2
-        self._all_there = bool(self._there.all())
-        self._places = (place + self._bin) % self.length
 
     def reset(self) -> None:
         """Begin a stream: its first sample comes next."""
@@ -118,52 +147,61 @@ class Channel:
         """What the input is multiplied by, a power of two: fourth powers must not leave the range of float32."""
         self.read = 0
         """Samples taken in."""
-        self._wait = np.zeros(self.length // 8, np.complex64)
+        self._wait = np.zeros(self.length // 8 + self._margin, np.complex64)
 
     @property
     def wanted(self) -> int:
         """Samples that are missing for the next block, at least 1."""
-        return max(1, self.length - len(self._wait))
+        return max(1, self.length + 2 * self._margin - len(self._wait))
 
-    def process(self, samples: NDArray[np.complex64]) -> Iterator[NDArray[np.complex64]]:
-        """Take finite samples, complex64 [n]; yield the spectra of the complete blocks, some at a time.
-
-        Yields:
-            complex64 [b, length].
-        """
+    def process(self, samples: NDArray[np.complex64]) -> Iterator[Blocks]:
+        """Take finite samples, complex64 [n]; yield the complete blocks, some at a time."""
         self.read += len(samples)
         data = np.concatenate((self._wait, samples))
-        blocks = max(0, (len(data) - self.length) // self.step + 1)
+        blocks = max(0, (len(data) - self.length - 2 * self._margin) // self.step + 1)
         self._wait = data[blocks * self.step :].copy()
-        return self._spectra(data, blocks)
+        return self._split(data, blocks)
 
-    def finish(self) -> Iterator[NDArray[np.complex64]]:
-        """Yield the spectra of the blocks that the stream's last samples lie in, as `process` does."""
+    def finish(self) -> Iterator[Blocks]:
+        """Yield the blocks that the stream's last samples lie in, as `process` does."""
         left = self.read - self._block * self.step
         blocks = max(0, -(-left // self.step))
-        missing = (blocks - 1) * self.step + self.length - len(self._wait) if blocks else 0
-        data = np.concatenate((self._wait, np.zeros(max(0, missing), np.complex64)))
+        whole = (blocks - 1) * self.step + self.length + 2 * self._margin if blocks else 0
+        data = np.concatenate((self._wait, np.zeros(max(0, whole - len(self._wait)), np.complex64)))
         self._wait = data[blocks * self.step :].copy()
-        return self._spectra(data, blocks)
+        return self._split(data, blocks)
 
-    def _spectra(self, data: NDArray[np.complex64], blocks: int) -> Iterator[NDArray[np.complex64]]:
+    def _split(self, data: NDArray[np.complex64], blocks: int) -> Iterator[Blocks]:
         if not blocks:
             return
-        windows = np.lib.stride_tricks.sliding_window_view(data, self.length)[:: self.step][:blocks]
         if not self.scale:
-            self.scale = _scale(windows)
-        batch = max(1, _BATCH // self.length)
-        for first in range(0, blocks, batch):
-            bands = scipy.fft.fft(windows[first : first + batch], axis=1)
-            self._block += len(bands)
-            for part in range(0, len(bands), _BATCH_BLOCKS):
-                yield bands[part : part + _BATCH_BLOCKS]
+            self.scale = _scale(self._windows(data[self._margin :], self.length, self.step)[:blocks])
+        most = min(_BATCH_BLOCKS, max(1, _BATCH // self.length))
+        for first in range(0, blocks, most):
+            count = min(most, blocks - first)
+            samples = data[
+                first * self.step : (first + count - 1) * self.step + self.length + 2 * self._margin
+            ]
+            found = Blocks(_Data(samples, self._block), 0, count)
+            self._block += count
+            yield found
 
-    def cut(self, band: NDArray[np.complex64], first: int = 0, shift: int = 0) -> NDArray[np.complex64]:
-        """Cut the channel out of spectra of the whole band.
+    def joined(self, one: Blocks, other: Blocks) -> Blocks:
+        """Return blocks and those that come after them, together."""
+        if other.data is None or not len(other):
+            return one
+        if one.data is None or not len(one):
+            return other
+        first, count = one.data.first + one.first, len(one) + len(other)
+        before = one.data.samples[one.first * self.step :][: len(one) * self.step]
+        samples = np.concatenate((before, other.data.samples[other.first * self.step :]))
+        return Blocks(_Data(samples, first), 0, count)
+
+    def cut(self, blocks: Blocks, first: int = 0, shift: int = 0) -> NDArray[np.complex64]:
+        """Cut the channel out of the spectra of blocks.
 
         Args:
-            band: complex64 [b, length], consecutive ones.
+            blocks: consecutive ones.
             first: number of the first block, since the stream began.
             shift: bins by which the channel's middle is beside its usual place.
 
@@ -171,12 +209,37 @@ class Channel:
             complex64 [b, BINS].
         """
         # The shift by whole bins, seen from the stream's first sample, is some eighths of a turn.
-        number = np.arange(first, first + len(band))
-        eighths = (self._bin + shift) * (6 * number - 1) % 8
+        number = np.arange(first, first + len(blocks))
+        near = self._decimator is not None and abs(shift) <= _NEAR
+        moved = shift if near else self._bin + shift  # decimated samples have been shifted
+        eighths = moved * (6 * number - 1) % 8
         turn = np.exp(-2j * np.pi * np.arange(8) / 8) * ((self.scale or 1.0) / self.ratio)
-        places = (self._places + shift) % self.length if shift else self._places
-        found = np.take(band, places, axis=1)  # in order, where an index would leave the blocks side by side
+        band = self._spectra(blocks, near)
+        # In order, where an index would leave the blocks side by side.
+        found = np.take(band, (self._place + moved) % band.shape[1], axis=1)
         found *= turn[eighths].astype(np.complex64)[:, None]
         if not self._all_there:
             found[:, ~self._there] = 0
         return found
+
+    def _spectra(self, blocks: Blocks, near: bool) -> NDArray[np.complex64]:
+        """Return spectra of blocks, complex64 [b, n], of decimated samples or of all."""
+        data = blocks.data
+        if data is None or not len(blocks):
+            return np.zeros((0, self.length), np.complex64)
+        part = slice(blocks.first, blocks.first + len(blocks))
+        kind = self._bin if near else None
+        if kind in data.spectra:
+            return data.spectra[kind][part]
+        if near and self._decimator is not None:
+            before = data.first * self.step - self.length // 8 - self._margin
+            slow, every = self._decimator.process(data.samples, self._bin, before), self._decimator.every
+            windows = self._windows(slow, self.length // every, self.step // every)
+        else:
+            windows = self._windows(data.samples[self._margin :], self.length, self.step)
+        data.spectra[kind] = np.asarray(scipy.fft.fft(windows, axis=1))
+        return data.spectra[kind][part]
+
+    @staticmethod
+    def _windows(samples: NDArray[np.complex64], length: int, step: int) -> NDArray[np.complex64]:
+        return np.lib.stride_tricks.sliding_window_view(samples, length)[::step]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, all_usable, check_offset, usable
 from amrq.native import UNKNOWN, ClockNow, LevelLimits, LevelNow, kernels
-from amrq.receive.channel import BINS, HOP, Channel, filter_response
+from amrq.receive.channel import BINS, HOP, Blocks, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
 from amrq.receive.following import Middle, Path, turned_along
 from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
@@ -114,7 +114,7 @@ class Receiver:
         if self._carrier is not None:
             self._carrier.reset()
         self._read = 0  # samples taken in
-        self._held = np.zeros((0, self._channel.length), np.complex64)  # blocks before the pulse is known
+        self._held = Blocks()  # blocks before the pulse is known
         self._path.begin()
         self._set_zero()
         # Of the matched filter, from the next block's first less _EDGE:
@@ -193,7 +193,7 @@ class Receiver:
         """
         fresh = self._finite(np.asarray(samples, np.complex64).ravel())
         if self._cleaner is not None:
-            fresh = self._cleaner.process(fresh)
+            fresh = self._cleaner.process(fresh, view=True)
         parts = [self._advance(band, False) for band in self._channel.process(fresh)]
         return joined([part for part in parts if len(part)])
 
@@ -203,8 +203,7 @@ class Receiver:
         if self._cleaner is not None:
             cleaned = self._channel.process(self._cleaner.finish())
             parts += [self._advance(band, False) for band in cleaned]
-        none = np.zeros((0, self._channel.length), np.complex64)
-        parts.append(self._advance(next(self._channel.finish(), none), True))
+        parts.append(self._advance(next(self._channel.finish(), Blocks()), True))
         return joined([part for part in parts if len(part)])
 
     def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
@@ -217,14 +216,12 @@ class Receiver:
         self._read += len(samples)
         return samples
 
-    def _advance(self, band: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
+    def _advance(self, band: Blocks, ended: bool) -> ReceivedSymbols:
         self._filter(band, ended)
         symbols, places = self._timed(ended)
         return self._chunked(symbols, places, ended)
 
-    def _cut(
-        self, band: NDArray[np.complex64], ended: bool
-    ) -> tuple[NDArray[np.complex64], list[tuple[Pulse, float]]]:
+    def _cut(self, band: Blocks, ended: bool) -> tuple[NDArray[np.complex64], list[tuple[Pulse, float]]]:
         """Return the channel's spectra, cut out where the signal is by then, and what each says of pulse and noise.
 
         The first blocks wait until their pulse is known.
@@ -234,16 +231,16 @@ class Receiver:
         taken, number = 0, self._filtered
         if not number:
             taken = FIRST_PULSE - len(self._held)
-            self._held = np.concatenate((self._held, band[:taken]))
+            self._held = self._channel.joined(self._held, band.part(0, taken))
             if len(self._held) < FIRST_PULSE and not ended:
                 return np.zeros((0, BINS), np.complex64), found
             number = len(self._held)
             parts.append(self._begin())
             found += [(self._pulses.pulse, self._pulses.noise)] * number
-            self._held = self._held[:0]
+            self._held = Blocks()
         while taken < len(band):
             stop = taken + 1 if self._path.is_moving else len(band)
-            spectra = self._channel.cut(band[taken:stop], number, self._path.motion.shift)
+            spectra = self._channel.cut(band.part(taken, stop), number, self._path.motion.shift)
             some = self._pulses.process(spectra, self._follow, self._path)
             parts.append(spectra[: len(some)])
             found += some
@@ -294,7 +291,7 @@ class Receiver:
             self._pulses.set_zero(place)
             self._zero = place
 
-    def _filter(self, band: NDArray[np.complex64], ended: bool) -> None:
+    def _filter(self, band: Blocks, ended: bool) -> None:
         """Filter the channel, as soon as the pulse is known; queue what comes out."""
         spectra, found = self._cut(band, ended)
         if not (self._filtered or len(spectra) or ended):

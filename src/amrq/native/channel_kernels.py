@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels for samples at their full rate, before a signal's channel is cut out of them.
+
+What they compute, `amrq.receive.decimation` and `amrq.measure.cleaning` say with NumPy.
+"""
+
+import ctypes
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ChannelKernels"]
+
+_EIGHT = 8
+_Complex = NDArray[np.complex64]
+_Float = NDArray[np.float64]
+
+
+class ChannelKernels:
+    """Functions of the library for samples at their full rate.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        self._mixed = library.amrq_mixed
+        self._mixed.argtypes = [pointer, number, pointer, number, number, pointer]
+        self._decimated = library.amrq_decimated
+        self._decimated.argtypes = [pointer, number, number, pointer, number, pointer]
+        self._image_pairs = library.amrq_image_pairs
+        self._image_pairs.argtypes = [pointer, number, number, number, pointer, pointer, pointer]
+        self._image_each = library.amrq_image_each
+        self._image_each.argtypes = [pointer, number, number, number, pointer, pointer]
+        for function in (self._mixed, self._decimated, self._image_pairs, self._image_each):
+            function.restype = None
+
+    def mixed(self, samples: _Complex, table: _Complex, start: int) -> _Complex:
+        """Return samples times a table that is gone through again and again, complex64 [n].
+
+        Args:
+            samples: [n].
+            table: [period].
+            start: its value for the first sample, 0 to period - 1.
+        """
+        held, table = np.ascontiguousarray(samples, np.complex64), np.ascontiguousarray(table, np.complex64)
+        if held.ndim != 1 or table.ndim != 1 or not 0 <= start < len(table):
+            raise ValueError(f"{start} is not a place in a table of {table.shape}.")
+        out = np.empty(len(held), np.complex64)
+        self._mixed(held.ctypes.data, len(held), table.ctypes.data, len(table), start, out.ctypes.data)
+        return out
+
+    def decimated(self, samples: _Complex, taps: NDArray[np.float32], every: int) -> _Complex:
+        """Return sums of samples times taps, one for each `every` samples, complex64 [m].
+
+        Args:
+            samples: [n], at least as many as there are taps.
+            taps: of the samples from the first on, each twice, float32 [2 k], k a multiple of 8.
+            every: samples from one sum to the next.
+
+        Returns:
+            as many as there are whole sums.
+        """
+        held = np.ascontiguousarray(samples, np.complex64)
+        length = len(taps) // 2
+        if taps.dtype != np.float32 or taps.ndim != 1 or not taps.flags.c_contiguous:
+            raise ValueError("taps of float32 without gaps are needed.")
+        if len(taps) % (2 * _EIGHT) or not length or held.ndim != 1 or len(held) < length or every < 1:
+            raise ValueError(
+                f"{length} taps do not fit {held.shape} samples, or are no multiple of {_EIGHT}."
+            )
+        out = np.empty((len(held) - length) // every + 1, np.complex64)
+        self._decimated(held.ctypes.data, len(out), every, taps.ctypes.data, length, out.ctypes.data)
+        return out
+
+    def image_pairs(self, spectra: _Complex) -> tuple[NDArray[np.complex128], _Float, _Float]:
+        """Return sums over spectra of products of values at frequencies k and -k, and of the powers of either.
+
+        Args:
+            spectra: complex64 [pieces, length], length even and at least 8.
+
+        Returns:
+            complex128 [pairs], float64 [pairs] and float64 [pairs], from k = 2 on; pairs is length / 2 - 3.
+        """
+        held, pairs = _pieces(spectra)
+        products, above, below = np.empty(pairs, np.complex128), np.empty(pairs), np.empty(pairs)
+        given = (held.ctypes.data, *held.shape, pairs)
+        self._image_pairs(*given, products.ctypes.data, above.ctypes.data, below.ctypes.data)
+        return products, above, below
+
+    def image_each(self, spectra: _Complex, weight: _Float) -> NDArray[np.complex128]:
+        """Return the products of each spectrum's pairs, weighed and added, complex128 [pieces].
+
+        Args:
+            spectra: as for `image_pairs`.
+            weight: of the first pairs, [at most pairs].
+        """
+        held, pairs = _pieces(spectra)
+        weight = np.ascontiguousarray(weight, np.float64)
+        if weight.ndim != 1 or len(weight) > pairs:
+            raise ValueError(f"weights of {pairs} pairs are needed, not {weight.shape}.")
+        each = np.empty(len(held), np.complex128)
+        given = (held.ctypes.data, *held.shape, len(weight))
+        self._image_each(*given, weight.ctypes.data, each.ctypes.data)
+        return each
+
+
+def _pieces(spectra: _Complex) -> tuple[_Complex, int]:
+    """Return spectra without gaps, and the pairs in each."""
+    held = np.ascontiguousarray(spectra, np.complex64)
+    if held.ndim != 2 or not len(held) or held.shape[1] % 2 or held.shape[1] < _EIGHT:
+        raise ValueError(f"spectra of an even number of bins, at least {_EIGHT}, are needed: {held.shape}.")
+    return held, held.shape[1] // 2 - 3
