@@ -52,6 +52,10 @@ _FILTERED = math.log(10**3.0)
 """Logarithm of how far a receiver's filter goes down: 30 dB. Signals that fill the band are seldom as strong."""
 _SIDE = 0.5
 """Logarithm of how far a wide signal's side rises within a 32nd of the band: 2.2 dB. Ripple is not as steep."""
+_HIGH = math.log(10**0.5)
+"""Logarithm of how far most of a wide signal that is not level, as by an echo, stands out between its sides: 5 dB."""
+_CREEP = 1.35
+"""How many times the envelope the floor may be: 1.3 dB over it."""
 _SETTLED = 8
 """Blocks after which the receiver's passband is known."""
 _MISFIT = 0.07
@@ -215,16 +219,20 @@ class NoiseFloor:
         if self._blocks < _SETTLED:
             self._passed = _passband(logarithms)
         first, last = self._passed
+        found = logarithms.copy()
         logarithms[first:last] = _without_plateaus(logarithms[first:last])
+        signal = logarithms < found
         level = _envelope(logarithms[first:last], error, _STIFFNESS * scale)
         level = np.concatenate([np.full(first, level[0]), level, np.full(pieces - last, level[-1])])
         # A receiver's ripple has limits; what stands out more is a signal, however wide.
-        tall = level > np.quantile(level, 0.2) + _HIGHEST
+        low_level = float(np.quantile(level, 0.2))
+        tall, highest = level > low_level + _HIGHEST, float(level.max()) - low_level
         if tall.any():
             # Its slopes, too.
             wide = np.convolve(tall, np.ones(2 * (pieces // 32) + 1), mode="same") > 0
             tall = wide if not wide.all() else tall
             level = np.interp(np.arange(pieces), np.flatnonzero(~tall), level[~tall])
+            signal |= tall & (highest < _FILTERED)
         at = (np.arange(bins) + 0.5) * pieces / bins - 0.5
         # Half a piece further at both ends, straight on.
         ends = 2 * level[0] - level[1], 2 * level[-1] - level[-2]
@@ -232,9 +240,12 @@ class NoiseFloor:
         inside = np.zeros(bins, bool)
         inside[first * bins // pieces : last * bins // pieces] = True
         # The envelope is stiff, so it may be off by more than chance, at the band's edges above all.
+        # Within a wide signal and beside it no more than that: its skirts would raise the floor, and then more be free.
+        near = np.convolve(signal, np.ones(2 * (pieces // 32) + 1), mode="same") > 0
+        most = np.where(np.repeat(near, bins // pieces), _CREEP * floor, np.inf)
         for margin in (0.3, 0.15, 0.0, 0.0):
             self._free = inside & (values < floor * (1 + max(min(_SIGMAS * spread, 1.0), margin)))
-            floor = _local_mean(values, self._free, bins // 64, floor)
+            floor = np.minimum(_local_mean(values, self._free, bins // 64, floor), most)
         return floor
 
     def _drift(self, relative: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
@@ -457,10 +468,13 @@ def _without_plateaus(level: NDArray[np.float64]) -> NDArray[np.float64]:
                 continue
             sides = max(level[rise], level[fall])
             inside = level[rise + reach : fall - reach + 1]
-            # One signal is level inside; many narrow ones side by side, whose gaps are noise, are not.
-            if not len(inside) or np.subtract(*np.percentile(inside, [75, 25])) > _SIDE / 2:
+            # One signal is level inside, or high throughout; many narrow ones side by side, whose gaps are noise, are
+            # neither. What is far higher throughout is noise that a receiver's filter lets pass.
+            if not len(inside):
                 continue
-            if inside.min() > sides + 0.6 * _SIDE:
+            even = np.subtract(*np.percentile(inside, [75, 25])) <= _SIDE / 2
+            high = sides + _SIDE < inside.min() < sides + _FILTERED and np.median(inside) > sides + _HIGH
+            if high or (even and inside.min() > sides + 0.6 * _SIDE):
                 level[rise : fall + 1] = np.linspace(level[rise], level[fall], fall - rise + 1)
     return level
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.classifier import Classifier, FamilyModel
+from amrq.identify.bursts_inside import bursts_within, of_bursts
 from amrq.identify.evidence import FamilyEvidence, not_learnt, weigh_families
 from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
@@ -149,7 +150,10 @@ def _identified(look: EmissionLook) -> EmissionIdentity:
 
 def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdentity:
     """Return an answer; where it is not sure, the surer one of that and of looks at what the box, or a look, hides."""
-    if not may_err(found) or found.label == _NOISE:
+    if found.label == _NOISE:
+        return found
+    found = _within_bursts(look, found)
+    if not may_err(found):
         return found
     again = refocused(look.iq, look.sample_rate, look.edges, look.noise_density)
     if again is not None:
@@ -161,6 +165,17 @@ def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdenti
         parts = look.iq[:middle], look.iq[len(look.iq) - middle :]
         found = of_halves(found, [_identified(_look_at(look, part)) for part in parts])
     return found
+
+
+def _within_bursts(look: EmissionLook, found: EmissionIdentity) -> EmissionIdentity:
+    """Return an answer; where it is not sure, or says that something is keyed, that of the bursts in the look."""
+    if look.edges is None or not (may_err(found) or found.family in ("ook", "pulse")):
+        return found
+    iq = bursts_within(look.iq, look.sample_rate, look.band())
+    if iq is None:
+        return found
+    iq = iq[: quick_length(len(iq))]
+    return of_bursts(found, _identified(_look_at(look, iq)), look.bandwidth)
 
 
 def _look_at(look: EmissionLook, iq: NDArray[np.complex64]) -> EmissionLook:
