@@ -10,7 +10,7 @@ from seeds import rng
 
 from amrq.classes import linear_class
 from amrq.decision import point_fit, point_scores
-from amrq.native import Averaging, Kernels, PointKind, PointLevel, PointPlaces, PointRules
+from amrq.native import Averaging, Kernels, PointAsked, PointKind, PointLevel, PointPlaces, PointRules
 
 
 def _symbols(name: str, es_n0_db: float, chunks: int) -> NDArray[np.complex64]:
@@ -108,9 +108,10 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
     with pytest.raises(ValueError, match="from 1 on"):
         PointKind(0, False, 1.0, [2], rules)
     kind = PointKind(4, False, 1.0, [2], rules)
-    for call in (native.point_fit, native.point_level):
-        with pytest.raises(ValueError, match="chunks \\(3, 8\\) are needed"):
-            call(noise[:2], kind, places, 10.0, False)
+    with pytest.raises(ValueError, match="chunks \\(3, 8\\) are needed"):
+        native.point_level(noise[:2], kind, places, 10.0, False)
+    with pytest.raises(ValueError, match="chunks \\(3, 8\\) are needed"):
+        native.point_fits([PointAsked(noise[:2], kind, places, 10.0, 1.0, None)], 4.0)
     cells = np.zeros((4, 2), np.float32), np.zeros((4, 17), np.float32)
     level = PointLevel(*cells, np.zeros(1, np.complex64), np.zeros((16, 16)), 1.0, 1.0, 1.0, 2)
     with pytest.raises(ValueError, match="no level of 19 dB"):
@@ -137,3 +138,27 @@ def test_nothing_is_read_that_was_not_written(native: Kernels, monkeypatch: pyte
     monkeypatch.setattr(np, "empty", poisoned)
     after = test.fit_cleaned(test.fit(symbols, 14.0), 14.0)
     assert _numbers(after) == _numbers(before)
+
+
+def test_fits_of_a_stream_are_the_same_together_and_one_by_one(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins where the last one of its class ended, with the kernels and without them."""
+    symbols = [_symbols(name, 15.0, count) for name in ("16QAM", "QPSK") for count in (30, 7, 30, 64)]
+    names = ["16QAM"] * 4 + ["QPSK"] * 4
+    found = []
+    for plain in (False, True):
+        if plain:
+            monkeypatch.setattr(point_fit, "kernels", lambda: None)
+        for at_once in (8, 3, 1):
+            tests = {name: point_fit.PointTest(linear_class(name)) for name in names}
+            # A model's estimate, 3 dB off, and one of another signal.
+            asked = [
+                point_fit.Asked(tests[name], chunks, (18.0, 18.0, 5.0, 18.0)[n % 4], 1.0, True)
+                for n, (name, chunks) in enumerate(zip(names, symbols, strict=True))
+            ]
+            fits = [point_fit.fit_together(asked[n : n + at_once]) for n in range(0, len(asked), at_once)]
+            found.append([_numbers(fit) for some in fits for fit in some])
+    assert found[0] == found[1] == found[2]
+    assert found[3] == found[4] == found[5]
+    np.testing.assert_allclose(found[0], found[3], rtol=0.05, atol=0.1)

@@ -15,7 +15,7 @@ from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import Contract, Hypothesis
 from amrq.worker import Batch, ClassifierWorker
-from amrq.worker.batch import KeptChunks
+from amrq.worker import batch as batches
 
 CLASSES = ("a", "b")
 
@@ -496,7 +496,7 @@ def test_a_decision_gets_the_chunks_that_lie_whole_within_it(hop: int) -> None:
         chunks = random.standard_normal((24, 64)).view(np.complex128).astype(np.complex64)
         chunks[7, 3] = np.nan
         for first in range(90, 130, 7):
-            kept = KeptChunks()
+            kept = batches.KeptChunks()
             kept.add(Batch(chunks[:10], indices[:10]))
             kept.add(Batch(chunks, indices), 10)
             end = first + int(random.integers(40, 600))

@@ -14,14 +14,14 @@ the phase of a decision's chunks together is well known.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.classes import LinearClass, SignalClass
 from amrq.decision.decision import Decision
-from amrq.decision.point_fit import PointFit, PointTest
+from amrq.decision.point_fit import Asked, PointFit, PointTest, fit_together
 from amrq.decision.rivals import Rivals
 from amrq.model import UNKNOWN
 
@@ -81,9 +81,6 @@ _BLIND_DB = 4.0
 """Es/N0 below which a name is only given if the noise beside the signal is known, or no other class is likelier: models
 are trained for more."""
 _ROUGH_DB = 1.0
-_SAME_DB = 4.0
-"""Between a model's estimate of Es/N0 and that at which the class fitted last, if the signal may be the same: one step
-of a fit."""
 _CANDIDATE = 0.03
 """Probability from which on a class is a candidate where the model hesitates."""
 _MOST_CANDIDATES = 3
@@ -136,7 +133,6 @@ class DecisionChecker:
     def __init__(self, classes: Iterable[SignalClass]) -> None:
         plain = [one for one in classes if isinstance(one, LinearClass) and one.plain]
         self._tests = {one.name: PointTest(one) for one in plain}
-        self._proven: dict[str, float] = {}  # Es/N0 in dB at which a class fitted last
         self._rivals = Rivals(plain)
 
     def check(
@@ -154,33 +150,58 @@ class DecisionChecker:
             es_n0_db: Es/N0 by the noise beside the signal, dB; NaN where it is not known.
             threshold: lowest probability of a class that is named.
         """
-        if len(chunks) >= _WITH_EDGES:
-            chunks = chunks[1:-1]
+        return self.check_all([(decision, chunks, es_n0_db)], threshold)[0]
+
+    def check_all(
+        self, decisions: Sequence[tuple[Decision, NDArray[np.complex64], float]], threshold: float = 0.75
+    ) -> list[Decision]:
+        """Return what `check` returns of each of several decisions: (decision, chunks, es_n0_db), in order.
+
+        Their classes are fitted in one compiled call.
+        """
+        asked: list[Asked] = []
+        seen = []
+        for decision, chunks, es_n0_db in decisions:
+            if len(chunks) >= _WITH_EDGES:
+                chunks = chunks[1:-1]
+            known, candidates = math.isfinite(es_n0_db), []
+            if known:
+                decision = decision.changed(measured_es_n0_db=es_n0_db)
+            if decision.reason in ("named", "unsure") and chunks.size >= _LEAST_SYMBOLS:
+                candidates = self._candidates(decision, threshold)
+            seen.append((decision, chunks, es_n0_db, candidates))
+            # A model's own estimate is rough, and the phase is found by it.
+            start = es_n0_db if known else 10.0 if decision.es_n0_db is None else decision.es_n0_db
+            rough = math.inf if known else _ROUGH_DB
+            asked += [Asked(self._tests[name], chunks, start, rough, not known) for name in candidates]
+        fits = iter(fit_together(asked))
+        return [
+            self._judged(decision, chunks, es_n0_db, {name: next(fits) for name in candidates}, threshold)
+            for decision, chunks, es_n0_db, candidates in seen
+        ]
+
+    def _judged(
+        self,
+        decision: Decision,
+        chunks: NDArray[np.complex64],
+        es_n0_db: float,
+        fits: Mapping[str, PointFit],
+        threshold: float,
+    ) -> Decision:
+        """Return a decision with what the fits of its candidates say of it, or a refusal of its name."""
         known = math.isfinite(es_n0_db)
-        if known:
-            decision = decision.changed(measured_es_n0_db=es_n0_db)
-        if decision.reason not in ("named", "unsure") or chunks.size < _LEAST_SYMBOLS:
-            return decision
-        candidates = self._candidates(decision, threshold)
-        # A model's own estimate is rough, and the phase is found by it.
-        rough = math.inf if known else _ROUGH_DB
-        fits = {
-            name: self._tests[name].fit(chunks, es_n0_db if known else self._begin(name, decision), rough)
-            for name in candidates
-        }
         if len(fits) > 1:
             decision = self._weighed(decision, fits, es_n0_db, threshold)
         if decision.reason != "named" or decision.best not in fits:
             return decision
         test, fit = self._tests[decision.best], fits[decision.best]
-        misfit, fitted_db = _misfit(fit, test, chunks.size, es_n0_db), fit.es_n0_db
+        misfit = _misfit(fit, test, chunks.size, es_n0_db)
         if misfit > 1:
             # The rest may be no sign of other points.
             fit = test.fit_cleaned(fit, es_n0_db if known else fit.es_n0_db)
             misfit = _misfit(fit, test, chunks.size, es_n0_db)
         if misfit <= 1:
             decision = decision.changed(misfit=misfit)
-            self._proven[decision.best] = fitted_db
             lost = (
                 not known
                 and fit.es_n0_db < _BLIND_DB
@@ -225,15 +246,6 @@ class DecisionChecker:
         likely = sorted(found, key=lambda name: -max(round(found[name]), 0))
         alike = [name for name in likely if math.exp(found[name]) / _ODDS > _ALIKE]
         return decision.limited(own, alike, threshold)
-
-    def _begin(self, name: str, decision: Decision) -> float:
-        """Return the Es/N0 in dB that is tried first: where the class fitted last, unless the model says otherwise.
-
-        From nearby the first fit stands, and from the model's own estimate, which is up to 3 dB off, it seldom does.
-        """
-        start = 10.0 if decision.es_n0_db is None else decision.es_n0_db
-        last = self._proven.get(name, math.inf)
-        return last if abs(last - start) < _SAME_DB else start
 
     def _candidates(self, decision: Decision, threshold: float) -> list[str]:
         """Return the classes to be fitted, the most probable first."""

@@ -5,7 +5,9 @@ The test is that of `point_scores`. On demand it looks at what is left when ever
 constellation to be explained (`nuisances`).
 """
 
+import ctypes
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -39,9 +41,18 @@ from amrq.decision.point_scores import (
     newton_step,
     noise_power,
 )
-from amrq.native import MOST_CHUNKS, PointKind, PointLevel, PointPlaces, PointRules, kernels
+from amrq.native import (
+    MOST_CHUNKS,
+    Kernels,
+    PointAsked,
+    PointKind,
+    PointLevel,
+    PointPlaces,
+    PointRules,
+    kernels,
+)
 
-__all__ = ["Aligned", "PointFit", "PointTest"]
+__all__ = ["Aligned", "Asked", "PointFit", "PointTest", "fit_together"]
 
 _LOWEST, _HIGHEST = -2, 18
 """Es/N0 in dB between which symbols are tested. With less noise than the highest, noise is added: what a receiver
@@ -63,6 +74,11 @@ _APART = 2.7
 """Distance between points over the noise's standard deviation from which a chunk shows its phase exactly enough."""
 _ORDERS = (2, 3, 4, 5, 6, 8, 12)
 """Symmetries whose spectral line shows that the constellation is another one."""
+_NEVER_DB = 1e6
+"""What is no Es/N0."""
+_SAME_DB = 4.0
+"""Between an Es/N0 that is given and that of the fit before, if the signal may be the same: one step of a fit. A
+model's estimate is up to 3 dB off, and from so far a fit is made twice."""
 _NONE = Nuisances()
 _DENSE = 0.5
 """Distance between points below which a constellation is tested for lines of other symmetries."""
@@ -224,6 +240,7 @@ class PointTest:
         self._rings = np.unique(np.abs(self.points).round(3))
         self._bytes = self.points.tobytes()
         self._compiled: PointKind | None = None
+        self._last = ctypes.c_double(_NEVER_DB)
 
     def fit(self, chunks: NDArray[np.complex64], es_n0_db: float, rough_db: float = math.inf) -> PointFit:
         """Fit the class to consecutive chunks.
@@ -235,31 +252,16 @@ class PointTest:
             rough_db: by how many dB the fit may be off that: if it is by more, it is made again from there, since the
                 phase is found by it.
         """
-        held = _without_ends(np.ascontiguousarray(chunks[:MOST_CHUNKS], dtype=np.complex64))
-        fit = self._fit_compiled(held, es_n0_db, rough_db)
-        if fit is not None:
-            return fit
+        return fit_together([Asked(self, chunks, es_n0_db, rough_db)])[0]
+
+    def _fit_plain(self, held: NDArray[np.complex64], es_n0_db: float, rough_db: float) -> PointFit:
+        """Return what `fit` returns, without the compiled kernels."""
         received = _unit_power(held)
         strange = strange_line(received, self._orders)
         fit = self._fit_upright(received, strange, es_n0_db)
         if abs(fit.es_n0_db - es_n0_db) > rough_db and _level(fit.es_n0_db) != _level(es_n0_db):
             fit = self._fit_upright(received, strange, fit.es_n0_db)
         return fit
-
-    def _fit_compiled(self, held: NDArray[np.complex64], es_n0_db: float, rough_db: float) -> PointFit | None:
-        """Return what `fit` returns by the compiled kernels; None where they cannot."""
-        native = kernels()
-        places = None if native is None else _places(*held.shape)
-        if native is None or places is None:
-            return None
-        begin = es_n0_db if math.isfinite(es_n0_db) else float(_UNKNOWN)
-        kind = self._kind()
-        while isinstance(found := native.point_fit(held, kind, places, begin, rough_db), int):
-            self._add_level(kind, found)
-        if found is None:
-            return None
-        (received, aligned, turned), numbers, lines = found
-        return PointFit(*numbers, Aligned(received, aligned, *lines), _NONE, turned)
 
     def _fit_upright(self, received: NDArray[np.complex64], strange: float, es_n0_db: float) -> PointFit:
         """Fit the class to symbols of unit power, with this strange line."""
@@ -411,6 +413,94 @@ class PointTest:
         kind.add(
             level, PointLevel(table.points, table.scores, self._harmonic(level), table.information, *sizes)
         )
+
+
+class Asked(NamedTuple):
+    """A fit that is asked for; see `PointTest.fit`.
+
+    Attributes:
+        test: of the class.
+        chunks: complex64 [n, L].
+        es_n0_db: roughly what Es/N0 is, dB.
+        rough_db: by how many dB the fit may be off that.
+        follows: the chunks are those of a stream: the fit begins where the last one of this test that followed ended,
+            unless that is too far from `es_n0_db`.
+    """
+
+    test: PointTest
+    chunks: NDArray[np.complex64]
+    es_n0_db: float
+    rough_db: float = math.inf
+    follows: bool = False
+
+    def begin(self) -> float:
+        """Return the Es/N0 in dB at which the fit begins."""
+        start, last = self.es_n0_db, self.test._last.value
+        start = start if math.isfinite(start) else float(_UNKNOWN)
+        return last if self.follows and abs(last - start) < _SAME_DB else start
+
+
+def fit_together(asked: Sequence[Asked]) -> list[PointFit]:
+    """Return what several fits find, in order; how many are asked for at a time makes no difference.
+
+    Together they take one compiled call, beside which other threads run.
+
+    Example:
+        >>> import numpy as np
+        >>> from amrq.classes import linear_class
+        >>> test = PointTest(linear_class("QPSK"))
+        >>> symbols = np.random.default_rng(1).choice(linear_class("QPSK").points, (8, 32)).astype(np.complex64)
+        >>> fits = fit_together([Asked(test, symbols, 15.0), Asked(test, symbols[4:], 15.0)])
+        >>> [fit.symbols for fit in fits]
+        [256, 128]
+    """
+    native = kernels()
+    fits: list[PointFit] = []
+    held = [
+        _without_ends(np.ascontiguousarray(one.chunks[:MOST_CHUNKS], dtype=np.complex64)) for one in asked
+    ]
+    places = [None if native is None else _places(*chunks.shape) for chunks in held]
+    while len(fits) < len(asked):
+        done = len(fits)
+        stop = next((n for n in range(done, len(asked)) if places[n] is None), len(asked))
+        if native is not None and stop > done:
+            fits += _fit_compiled(native, asked[done:stop], held[done:stop], places[done:stop])
+            continue
+        one = asked[done]
+        fit = one.test._fit_plain(held[done], one.begin(), one.rough_db)
+        if one.follows:
+            one.test._last.value = fit.es_n0_db
+        fits.append(fit)
+    return fits
+
+
+def _fit_compiled(
+    native: Kernels,
+    asked: Sequence[Asked],
+    held: Sequence[NDArray[np.complex64]],
+    places: Sequence[PointPlaces | None],
+) -> list[PointFit]:
+    """Return what at least the first of several fits finds, by the kernels."""
+    wanted = []
+    for one, chunks, place in zip(asked, held, places, strict=True):
+        start = one.es_n0_db if math.isfinite(one.es_n0_db) else float(_UNKNOWN)
+        assert place is not None
+        last = one.test._last if one.follows else None
+        wanted.append(PointAsked(chunks, one.test._kind(), place, start, one.rough_db, last))
+    while isinstance(answer := (answers := native.point_fits(wanted, _SAME_DB))[-1], int):
+        asked[len(answers) - 1].test._add_level(wanted[len(answers) - 1].kind, answer)
+        if len(answers) > 1:
+            answers.pop()
+            break
+    fits = []
+    for one, chunks, answer in zip(asked, held, answers, strict=False):
+        assert not isinstance(answer, int)
+        (received, aligned, turned), numbers, lines = answer
+        if numbers.freedom < 0:
+            fits.append(one.test._fit_plain(chunks, one.es_n0_db, one.rough_db))
+            continue
+        fits.append(PointFit(*numbers, Aligned(received, aligned, *lines), _NONE, turned))
+    return fits
 
 
 @lru_cache(_KINDS)

@@ -21,7 +21,15 @@ from amrq.native.network_kernels import (
     check_layers,
     layer_arrays,
 )
-from amrq.native.point_kernels import MOST_CHUNKS, Averaging, PointKind, PointLevel, PointPlaces, PointRules
+from amrq.native.point_kernels import (
+    MOST_CHUNKS,
+    Averaging,
+    PointAsked,
+    PointKind,
+    PointLevel,
+    PointPlaces,
+    PointRules,
+)
 from amrq.native.receive_kernels import (
     CarrierLimits,
     CarrierLines,
@@ -57,6 +65,7 @@ __all__ = [
     "LineGrid",
     "NetworkLayer",
     "PlaceModel",
+    "PointAsked",
     "PointFit",
     "PointKind",
     "PointLevel",

@@ -16,6 +16,10 @@ __all__ = [
     "LONGEST_CHUNK",
     "MOST_CHUNKS",
     "Averaging",
+    "Fitted",
+    "Lines",
+    "PointAnswer",
+    "PointAsked",
     "PointFound",
     "PointKernels",
     "PointKind",
@@ -134,9 +138,15 @@ class _Rules(ctypes.Structure):
     _fields_ = tuple((name, _REAL) for name in PointRules._fields)
 
 
+class _Asked(ctypes.Structure):
+    _fields_ = (
+        *((name, _POINTER) for name in ("z", "kind", "places", "rules", "out", "numbers", "last")),
+        *((name, _REAL) for name in ("es_n0_db", "rough")),
+    )
+
+
 _NUMBERS = 10
 """Of what is found, before the derivatives."""
-_Numbers = ctypes.c_double * _NUMBERS
 _LEVEL = 6
 """Place of the level among them."""
 
@@ -231,6 +241,42 @@ class PointPlaces:
         return 0 < count <= MOST_CHUNKS and 0 < length <= LONGEST_CHUNK and left == 1
 
 
+class PointAsked(NamedTuple):
+    """A fit that is asked for.
+
+    Attributes:
+        chunks: complex64 [count, length], finite, without gaps.
+        kind: the class.
+        places: for as many chunks.
+        es_n0_db: to begin with, dB, finite.
+        rough_db: by how many dB the fit may be off that: if it is by more, it is made again from there.
+        last: Es/N0 in dB at which the class fitted last, where the fit may begin; it is changed. None: it begins where
+            it is told to.
+    """
+
+    chunks: _Complex
+    kind: PointKind
+    places: PointPlaces
+    es_n0_db: float
+    rough_db: float
+    last: ctypes.c_double | None
+
+
+class PointAnswer(NamedTuple):
+    """A fit.
+
+    Attributes:
+        symbols: complex64 [3, count, length], of unit power: as received, without their carrier's phase, and as they
+            were tested.
+        fitted: what was found; the freedom is below 0 where equations have no solution.
+        lines: of the symbols.
+    """
+
+    symbols: _Complex
+    fitted: Fitted
+    lines: Lines
+
+
 class PointKernels:
     """Functions of the library for symbols and the points of a constellation.
 
@@ -241,7 +287,7 @@ class PointKernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         integer = ctypes.c_int
         declared: dict[str, tuple[Any, list[Any]]] = {
-            "fit": (integer, [*[_POINTER] * 4, _REAL, _REAL, _POINTER, _POINTER]),
+            "fits": (_NUMBER, [_POINTER, _NUMBER, _REAL]),
             "level": (integer, [*[_POINTER] * 4, _REAL, integer, *[_POINTER] * 3]),
             "misfit": (_NUMBER, [_POINTER, _POINTER, _REAL, _POINTER, _POINTER, _POINTER]),
         }
@@ -250,47 +296,57 @@ class PointKernels:
             function.argtypes, function.restype = arguments, result
             setattr(self, f"_point_{name}", function)
 
-    _point_fit: Any
+    _point_fits: Any
     _point_level: Any
     _point_misfit: Any
 
-    def point_fit(
-        self, z: _Complex, kind: PointKind, places: PointPlaces, es_n0_db: float, rough_db: float
-    ) -> tuple[_Complex, Fitted, Lines] | int | None:
-        """Fit a class to chunks.
+    def point_fits(self, asked: Sequence[PointAsked], same_db: float) -> list[PointAnswer | int]:
+        """Fit classes to chunks of decisions, in order.
 
         Args:
-            z: [count, length], finite.
-            kind: the class.
-            places: for as many chunks.
-            es_n0_db: to begin with, dB.
-            rough_db: by how many dB the fit may be off that: if it is by more, it is made again from there.
+            asked: for each fit the chunks and the class.
+            same_db: where `PointAsked.last` is nearer to the Es/N0 that is given than this, a fit begins there.
 
         Returns:
-            the symbols, of unit power, as received, without their carrier's phase, and as they were tested, complex64
-            [3, count, length]; what the fit found; and lines. Or the level in dB that the class lacks; or None where
-            equations have no solution.
+            the answers. The last one may be a level in dB, which the class of this fit lacks: neither it nor those
+            after it were made then.
+
+        Raises:
+            ValueError: chunks are of another shape than their places.
+            MemoryError: there is no room.
         """
-        held = np.ascontiguousarray(z, np.complex64)
-        if held.shape != places.shape:
-            raise ValueError(f"chunks {places.shape} are needed, not {held.shape}.")
-        out = np.empty((3, *held.shape), np.complex64)
-        numbers = _Numbers()
-        state = self._point_fit(
-            held.ctypes.data,
-            kind.kind,
-            places.places,
-            kind.rules,
-            es_n0_db,
-            min(rough_db, _NEVER_DB),
-            out.ctypes.data,
-            ctypes.addressof(numbers),
-        )
-        es_n0_db, error_db, likelihood, misfit, freedom, noisy, level, *lines = numbers
-        if state:
-            return int(level) if state == 1 else None
-        fitted = Fitted(es_n0_db, error_db, misfit, int(freedom), math.nan if noisy else likelihood)
-        return out, fitted, Lines(*lines)
+        sizes = [one.chunks.size for one in asked]
+        out = np.empty(3 * sum(sizes), np.complex64)
+        numbers = np.zeros((len(asked), _NUMBERS))
+        symbols, at, row = [], out.ctypes.data, numbers.ctypes.data
+        start = 0
+        items = (_Asked * len(asked))()
+        for number, one in enumerate(asked):
+            chunks, places = one.chunks, one.places
+            if chunks.shape != places.shape or chunks.dtype != np.complex64 or not chunks.flags.c_contiguous:
+                raise ValueError(
+                    f"chunks {places.shape} are needed, complex64 without gaps, not {chunks.shape}."
+                )
+            symbols.append(out[start : start + 3 * sizes[number]].reshape(3, *places.shape))
+            items[number] = (
+                *(chunks.ctypes.data, one.kind.kind, places.places, one.kind.rules),
+                *(at + 8 * start, row + 8 * _NUMBERS * number),
+                None if one.last is None else ctypes.addressof(one.last),
+                *(one.es_n0_db, min(one.rough_db, _NEVER_DB)),
+            )
+            start += 3 * sizes[number]
+        done = self._point_fits(ctypes.addressof(items), len(asked), same_db)
+        if done < 0:
+            raise MemoryError("there is no room for symbols.")
+        answers: list[PointAnswer | int] = []
+        for held, row_of in zip(symbols, numbers[: done + 1].tolist(), strict=False):
+            es_n0_db, error_db, likelihood, misfit, freedom, noisy, level, *lines = row_of
+            if len(answers) == done:
+                answers.append(int(level))
+                break
+            fitted = Fitted(es_n0_db, error_db, misfit, int(freedom), math.nan if noisy else likelihood)
+            answers.append(PointAnswer(held, fitted, Lines(*lines)))
+        return answers
 
     def point_level(
         self, z: _Complex, kind: PointKind, places: PointPlaces, es_n0_db: float, add_noise: bool

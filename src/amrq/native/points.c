@@ -332,7 +332,13 @@ INLINE void together(const float* z, int64_t symbols, float* restrict out)
     }
 }
 
-/* What `amrq_point_fit` does; room: [17 symbols]. */
+/* Fit a class to chunks; see amrq.decision.PointTest.fit.
+ *
+ * z: complex [symbols]; es_n0_db: to begin with, finite; rough: by how many dB the fit may be off it, otherwise it is
+ * made again from what was found. out: [3 symbols], of unit power; without the carrier's phase; turned by
+ * the points, at the level that fits; room: [17 symbols]. Returns 0; 1 if the class lacks the level in `found`; 2 where
+ * equations have no solution.
+ */
 static int fit_points(const float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
                       double es_n0_db, double rough, float* out, float* room, struct fitted* found)
 {
@@ -362,26 +368,37 @@ static int fit_points(const float* z, const struct kind* kind, const struct plac
     return test_points(found, kind, rules, symbols);
 }
 
-/* Fit a class to chunks; see amrq.decision.PointTest.fit.
+/* Fit a class to chunks of each of `count` decisions; see amrq.decision.point_fit.fit_together.
  *
- * z: complex [symbols]; es_n0_db: to begin with, finite; rough: by how many dB the fit may be off it, otherwise it is
- * made again from what was found. out: [3 symbols], of unit power; without the carrier's phase; turned by
- * the points, at the level that fits; numbers: what was found, before the derivatives. Returns 0; 1 if the class lacks
- * the level in `numbers`; 2 where equations have no solution, or memory is lacking.
+ * Returns how many were done: fewer than `count` where a class lacks the level that is then among the numbers of the next
+ * one. numbers: what was found, before the derivatives; the freedom is below 0 where equations have no solution.
  */
-int amrq_point_fit(const float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
-                   double es_n0_db, double rough, float* out, double* numbers)
+int64_t amrq_point_fits(const struct asked* asked, int64_t count, double same)
 {
-    const int64_t symbols = places->count * places->length;
-    float* room = malloc(sizeof(float) * 17 * (size_t)symbols);
-    struct fitted found;
+    int64_t most = 0, done = 0;
+    for (int64_t n = 0; n < count; n++) {
+        const int64_t symbols = asked[n].places->count * asked[n].places->length;
+        most = symbols > most ? symbols : most;
+    }
+    float* room = malloc(sizeof(float) * 17 * (size_t)most);
     if (!room)
-        return 2;
-    memset(&found, 0, offsetof(struct fitted, mean));
-    const int state = fit_points(z, kind, places, rules, es_n0_db, rough, out, room, &found);
-    memcpy(numbers, &found, offsetof(struct fitted, mean));
+        return -1;
+    for (; done < count; done++) {
+        const struct asked* one = asked + done;
+        struct fitted found;
+        memset(&found, 0, offsetof(struct fitted, mean));
+        const double begin = one->last && fabs(*one->last - one->es_n0_db) < same ? *one->last : one->es_n0_db;
+        const int state = fit_points(one->z, one->kind, one->places, one->rules, begin, one->rough, one->out, room, &found);
+        if (state == 2)
+            found.freedom = -1;
+        memcpy(one->numbers, &found, offsetof(struct fitted, mean));
+        if (state == 1)
+            break;
+        if (one->last && state == 0)
+            *one->last = found.es_n0_db;
+    }
     free(room);
-    return state;
+    return done;
 }
 
 /* Find the noise level of symbols; see amrq.decision.PointTest._scored.

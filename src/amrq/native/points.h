@@ -57,6 +57,18 @@ struct fitted {
     double mean[ROW], products[SCORES * SCORES];
 };
 
+/* A fit that is asked for. */
+struct asked {
+    const float* z; /* complex [symbols] */
+    const struct kind* kind;
+    const struct places* places;
+    const struct rules* rules;
+    float* out;     /* complex [3, symbols] */
+    double* numbers;
+    double* last;   /* Es/N0 at which the class fitted last, where a fit may begin, or NULL */
+    double es_n0_db, rough;
+};
+
 double amrq_point_strange(const float* z, const struct kind* kind, const struct places* places, float* room);
 double amrq_point_smoothed(const double* re, const double* im, const struct places* places, double foretold, int clear,
                            double* out_re, double* out_im);

@@ -428,12 +428,13 @@ class ClassifierWorker:
             self._publish(self._decision_maker.flush())
 
     def _publish(self, decisions: list[Decision]) -> None:
-        for decision in decisions:
-            truth = self._truth_of(decision)
-            options = self._decision_maker.options
-            if options.check:
-                decision = self._checker.check(decision, *self._kept.of(decision), options.threshold)
-            self._on_decision(decision, truth)
+        options = self._decision_maker.options
+        checked = decisions
+        if options.check and decisions:
+            seen = [(decision, *self._kept.of(decision)) for decision in decisions]
+            checked = self._checker.check_all(seen, options.threshold)
+        for decision, final in zip(decisions, checked, strict=True):
+            self._on_decision(final, self._truth_of(decision))
 
     def _truth_of(self, decision: Decision) -> str | None:
         first, end = decision.sample_index, decision.sample_index + decision.sample_count
