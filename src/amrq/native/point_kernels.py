@@ -328,7 +328,7 @@ class PointKernels:
                     f"chunks {places.shape} are needed, complex64 without gaps, not {chunks.shape}."
                 )
             symbols.append(out[start : start + 3 * sizes[number]].reshape(3, *places.shape))
-            items[number] = (
+            items[number] = _Asked(
                 *(chunks.ctypes.data, one.kind.kind, places.places, one.kind.rules),
                 *(at + 8 * start, row + 8 * _NUMBERS * number),
                 None if one.last is None else ctypes.addressof(one.last),
