@@ -22,6 +22,7 @@ from amrq.cli.main import app, main
 
 __all__ = [
     "ENVIRONMENT",
+    "PATIENCE",
     "amrq",
     "amrq_here",
     "every_command",
@@ -41,6 +42,10 @@ ENVIRONMENT = {
 """What a process has besides the environment of this one: it finds the code under test and writes plain, wide lines."""
 
 
+PATIENCE = 240.0
+"""Seconds after which what should have happened has not, on a machine however busy: a test may last 300."""
+
+
 def run(
     command: Sequence[object], environment: dict[str, str] | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
@@ -51,7 +56,7 @@ def run(
         environment: added to `ENVIRONMENT`.
         more: for `subprocess.run`.
     """
-    settings = {"capture_output": "stdout" not in more, "text": True, "timeout": 120} | more
+    settings = {"capture_output": "stdout" not in more, "text": True, "timeout": PATIENCE} | more
     if "input" not in more:
         settings.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run(
@@ -111,7 +116,7 @@ def _loaded(commands: tuple[str, ...]) -> subprocess.Popen[str]:
 def _end(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.close()
-    process.wait(60)
+    process.wait(PATIENCE)
 
 
 def amrq_here(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
-from run_amrq import amrq, run, start_amrq
+from run_amrq import PATIENCE, amrq, run, start_amrq
 
 RAW = ("--rate", str(RATE), "--symbol-rate", "25k", "--json")
 
@@ -169,7 +169,7 @@ def test_waiting_for_a_pipe_is_interrupted(tmp_path: Path) -> None:
     # Once a writer can open the other end, the command is waiting for it.
     with (tmp_path / "fifo.cf32").open("wb"):
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (130, "")
 
 

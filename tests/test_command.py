@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from run_amrq import ENVIRONMENT, amrq, amrq_here, python, refused, start_amrq
+from run_amrq import ENVIRONMENT, PATIENCE, amrq, amrq_here, python, refused, start_amrq
 from seeds import SEED
 from small_models import linear_model, linear_onnx
 from typer.testing import CliRunner
@@ -344,7 +344,7 @@ def test_what_was_decided_before_a_file_became_shorter_is_not_lost(tmp_path: Pat
     assert process.stdout is not None
     json.loads(process.stdout.readline())
     os.truncate(tmp_path / "r.ci16", 1_000_000)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     (said,) = [line for line in errors.splitlines() if line.startswith("amrq: ")]
     assert "became shorter while it was read" in said

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from run_amrq import python, start_amrq
+from run_amrq import PATIENCE, python, start_amrq
 from small_models import slow_model
 
 from amrq.errors import AmrqError, all_closed
@@ -23,7 +23,6 @@ from amrq.recordings import open_recording
 pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
 
 RECORDING = Path(__file__).resolve().parents[1] / "examples" / "recordings" / "generic_qpsk.sigmf-meta"
-ENDS = 30  # seconds: the 2 of a quiet machine, and much for a busy one
 
 
 @contextlib.contextmanager
@@ -50,7 +49,7 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
 
 def said(process: subprocess.Popen[str]) -> str:
     """Wait for the end; return what was said, of what a pipe that nobody reads still holds."""
-    process.wait(ENDS)
+    process.wait(PATIENCE)
     assert process.stderr is not None
     return process.stderr.read()
 
@@ -100,7 +99,7 @@ def test_a_killed_process_leaves_a_recording_with_its_time(tmp_path: Path) -> No
     with started("live", "--simulate", "--record", tmp_path / "take", ready=take) as process:
         until(process, lambda: "core:datetime" in take.read_text())
         process.kill()
-        process.wait(ENDS)
+        process.wait(PATIENCE)
     recording = open_recording(take)
     assert recording.begun is not None and recording.sample_rate == 400e3 and recording.length > 0
 
@@ -110,7 +109,7 @@ def test_output_that_nobody_reads(tmp_path: Path) -> None:
     arguments = ("live", "--simulate", "--rate", "2M", "--chunks", "1", "--json", "--counters", counters)
     with started(*arguments, ready=counters) as process:
         # A pipe of one page is full after a few records.
-        assert process.stdout is not None and select.select([process.stdout], [], [], ENDS)[0]
+        assert process.stdout is not None and select.select([process.stdout], [], [], PATIENCE)[0]
         process.send_signal(signal.SIGINT)
         err = said(process)
     assert process.returncode in (0, 2, 130), err
@@ -140,7 +139,7 @@ def test_the_second_signal_ends_it_at_once(endless: Path, tmp_path: Path) -> Non
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
         process.send_signal(signal.SIGINT)
-        process.wait(ENDS)
+        process.wait(PATIENCE)
     assert process.returncode == 130
 
 
@@ -162,7 +161,7 @@ def test_hanging_up_is_ignored_where_it_was_before() -> None:
             signal.raise_signal(signal.SIGHUP)
             assert not interrupted.is_set()
             signal.raise_signal(signal.SIGINT)
-            assert interrupted.wait(ENDS)
+            assert interrupted.wait(PATIENCE)
             # A shell passes on what its terminal got: the same signal at once is no second one.
             signal.raise_signal(signal.SIGINT)
     finally:

@@ -25,7 +25,7 @@ import typer.main
 
 from amrq.cli.main import app, main
 
-LIMIT = 120.0  # seconds
+LIMIT = 240.0  # seconds
 # What commands import when they run. Not GNU Radio: its log has a thread, which does not live on in the child and is
 # waited for there.
 AHEAD = ("onnx", "onnxruntime", "sigmf", "soundfile", "typer._adapters", "zmq", "amrq.signals")

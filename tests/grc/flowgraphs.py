@@ -24,7 +24,7 @@ BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 ONE_OUTPUT: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 """What is written to standard error stands between what is written to standard output."""
-RUN_LIMIT = 120.0  # seconds in which a flowgraph on a busy machine has made its decisions
+RUN_LIMIT = 180.0  # seconds in which a flowgraph on a busy machine has made its decisions
 
 
 @cache
@@ -117,7 +117,7 @@ def run(script: Path, decisions: int, *options: str) -> Run:
         [*command, "--limit", str(RUN_LIMIT)],
         environment(script),
         cwd=script.parent,  # not the repository: examples must not depend on where they are started
-        timeout=2 * RUN_LIMIT,
+        timeout=1.5 * RUN_LIMIT,
         **ONE_OUTPUT,
     )
     seen = json.loads(result.read_text()) if result.exists() else {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import zmq
-from run_amrq import start
+from run_amrq import PATIENCE, start
 from seeds import rng
 
 from amrq.classifier import ChunkClassifier
@@ -22,8 +22,6 @@ from amrq.link import BoardEngine, Frame, LinkSettings, MessageType, Status, rea
 
 MODEL = "coherent-small-int4"
 ANYWHERE = "tcp://127.0.0.1:*"
-PATIENCE = 60.0
-"""Seconds after which what should have happened has not."""
 QUICK = LinkSettings(batch=16, window=4, timeout=0.5, heartbeat=1.0, connect_timeout=PATIENCE, backoff=0.05)
 
 
