@@ -26,6 +26,7 @@ extensions = [
     "plain_docstrings",
     "sphinx.ext.napoleon",
     "reading_order",
+    "known_names",
     "command_reference",
     "block_reference",
     "library_reference",

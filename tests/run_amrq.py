@@ -164,9 +164,25 @@ def start(
     )
 
 
-def start_amrq(*arguments: object, **more: Any) -> subprocess.Popen[str]:
-    """Start the command, and return at once: whoever calls this ends it."""
-    return start([sys.executable, "-m", "amrq", *arguments], **more)
+_PATIENT = f"""
+from amrq.cli import main
+from amrq.live import interrupt
+
+interrupt._JOINED = interrupt._IN_TIME = {PATIENCE}
+main()
+"""
+
+
+def start_amrq(*arguments: object, patient: bool = False, **more: Any) -> subprocess.Popen[str]:
+    """Start the command, and return at once: whoever calls this ends it.
+
+    Args:
+        arguments: of the command.
+        patient: after a signal it may take its time. By itself it ends within two seconds, whatever is still at work,
+            which may be anything on a busy machine.
+        more: for `start`.
+    """
+    return start([sys.executable, *(("-c", _PATIENT) if patient else ("-m", "amrq")), *arguments], **more)
 
 
 def refused(result: subprocess.CompletedProcess[str], words: str) -> None:

@@ -10,6 +10,7 @@ import json
 import shutil
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +31,7 @@ from gnuradio.amrq.plain_errors import block_errors, raise_error
 
 from amrq.classifier import ChunkClassifier, OnnxEngine, make_classifier
 from amrq.errors import AmrqError, OutputClosedError
+from amrq.model import open_model
 
 CLASSES = drive_blocks.found()
 
@@ -86,6 +88,8 @@ def test_arguments_of_a_wrong_kind_are_one_sentence(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A file that can be loaded is loaded once: most of the time goes there.
+    monkeypatch.setattr("amrq.classifier.engine.open_model", cache(open_model))
     if "display" in name:
         QtWidgets = pytest.importorskip("PyQt5.QtWidgets")
         application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])

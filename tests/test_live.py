@@ -30,7 +30,6 @@ from file_radio import file_radio
 from prometheus_text import read_metrics
 from rtl_tcp_server import RtlTcpServer
 from run_amrq import PATIENCE, amrq, amrq_here, run, start_amrq
-from run_amrq import start as start_process
 from small_models import slow_model
 
 from amrq.classes import THESIS_9
@@ -66,7 +65,7 @@ def no_process_stays() -> Iterator[None]:
 
 
 def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
-    process = start_amrq("live", *arguments, **more)
+    process = start_amrq("live", *arguments, patient=True, **more)
     running.append(process)
     return process
 
@@ -595,17 +594,6 @@ def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:
     assert all(record["utc"] is not None for record in found)
 
 
-# A signal ends the command within two seconds, whatever is still at work: on a busy machine a call of the model takes
-# longer. How it ends then is tested elsewhere (test_signals_end.py).
-_PATIENT = """
-from amrq.cli import main
-from amrq.live import interrupt
-
-interrupt._JOINED = interrupt._IN_TIME = 200.0
-main()
-"""
-
-
 def test_a_model_that_is_too_slow_is_told_everywhere(
     radio: tuple[str, dict[str, str]], tmp_path: Path, new_socket: Callable[[int], Any]
 ) -> None:
@@ -619,14 +607,12 @@ def test_a_model_that_is_too_slow_is_told_everywhere(
     subscriber.subscribe(b"")
     subscriber.connect(endpoint)
     # A radio that can wait for long: were it held up, samples would be missing below.
-    command = [
-        *(sys.executable, "-c", _PATIENT, "live"),
+    process = start(
         *("--soapy", f"{device},queue=60", "--freq", "433.92M", "--rate", "1M", "--symbol-rate", "250k"),
         *("--model", slow_model(tmp_path / "slow.onnx", copies=2), "--queue", "64"),
         *("--publish", endpoint, "--counters", counters),
-    ]
-    process = start_process(command, environment)
-    running.append(process)
+        environment=environment,
+    )
     told = [0]
     while len(set(told)) < 6:
         record = json.loads(subscriber.recv())

@@ -156,7 +156,9 @@ def test_a_history_is_asked_by_time_frequency_and_number(tmp_path: Path) -> None
 def test_interrupted_it_writes_its_records(tmp_path: Path) -> None:
     """Ctrl-C ends it with exit status 0, and every emission that began has ended."""
     log = tmp_path / "log.jsonl"
-    process = start_amrq("scan", "--simulate", "--rate", "100k", "--json", "--events", "--log", log)
+    process = start_amrq(
+        "scan", "--simulate", "--rate", "100k", "--json", "--events", "--log", log, patient=True
+    )
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     assert first["event"] == "begin"

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import run_amrq
 from gnuradio import gr
 from gnuradio.grc.core.platform import Platform
+from gnuradio.grc.core.utils.extract_docs import SubprocessLoader
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
@@ -30,14 +32,15 @@ RUN_LIMIT = 180.0  # seconds in which a flowgraph on a busy machine has made its
 @cache
 def platform() -> Any:
     """Return GRC's library of blocks, this repository's own over whatever is installed."""
-    # The docstrings, which it looks for in another process, are of no interest here.
     logging.getLogger("gnuradio.grc").setLevel(logging.ERROR)
     grc = Platform(
         version=gr.version(),
         version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
         prefs=gr.prefs(),
     )
-    grc.build_library([*grc.config.block_paths, str(ROOT / "grc")])
+    # The docstrings, which it looks for in another process, are of no interest here.
+    with mock.patch.multiple(SubprocessLoader, start=lambda self: None, query=lambda self, *what: None):
+        grc.build_library([*grc.config.block_paths, str(ROOT / "grc")])
     return grc
 
 

@@ -122,7 +122,7 @@ def test_what_cannot_be_is_refused(settings: dict[str, object], words: str) -> N
 
 def until_the_first_line(*arguments: object) -> str:
     """Run the command until it has printed something, end it with Ctrl-C, and return all that it printed."""
-    with run_amrq.start_amrq(*arguments) as process:
+    with run_amrq.start_amrq(*arguments, patient=True) as process:
         try:
             assert process.stdout is not None
             first = process.stdout.readline()

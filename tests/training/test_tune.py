@@ -332,8 +332,8 @@ def smoke():
     recipe = small(
         "phase_aligned",
         net={"symbol_channels": (24, 24), "head_widths": (24,)},
-        fit={"steps": 250, "batch_size": 256, "learning_rate": 8e-3},
-        quantisation={"steps": 40, "narrow_steps": 60, "learning_rate": 1e-3},
+        fit={"steps": 160, "batch_size": 256, "learning_rate": 8e-3},
+        quantisation={"steps": 20, "narrow_steps": 40, "learning_rate": 1e-3},
     )
     return recipe, fit(recipe, signals(recipe, recipe.seed))
 
@@ -452,10 +452,10 @@ def model(tmp_path_factory):
     recipe = replace(
         small(
             "phase_aligned",
-            fit={"steps": 150, "batch_size": 256},
-            quantisation={"weight_bits": (8,), "steps": 20},
+            fit={"steps": 80, "batch_size": 256},
+            quantisation={"weight_bits": (8,), "steps": 10},
             net={"symbol_channels": (24, 24), "head_widths": (24,)},
-            teacher={"chunks": 300},
+            teacher={"chunks": 100},
         ),
         accuracy_chunks=40,
     )
