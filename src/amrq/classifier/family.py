@@ -25,7 +25,7 @@ __all__ = ["FamilyModel", "level_chunks"]
 
 _Chunks = NDArray[np.complex64]
 
-_HALF, _FALL = 0.45, 0.02
+_HALF, _FALL, _FLAT = 0.45, 0.02, 4.5
 """Cycles a sample at which the filter has half the amplitude, and how it falls: 34 dB down at 0.48. The training's
 signals pass such a filter (`amrq.signals`), and so do those that are prepared here."""
 _MARGIN = 48
@@ -284,11 +284,19 @@ def _resampled(samples: _Chunks, start: float, count: int, step: float, middle: 
     kept = np.zeros(wanted, np.complex64)
     half = min(size, wanted) // 2
     kept[:half], kept[wanted - half :] = spectrum[:half], spectrum[size - half :]
-    kept *= 0.5 * special.erfc((np.abs(fft.fftfreq(wanted)) - _HALF) / _FALL).astype(np.float32)
+    # The filter is 1 up to where it falls, to single precision.
+    falls = math.floor((_HALF - _FLAT * _FALL) * wanted)
+    edge = (np.abs(np.arange(falls, wanted - falls) / wanted - 0.5) - (0.5 - _HALF)) / -_FALL
+    kept[falls : wanted - falls] *= 0.5 * special.erfc(edge).astype(np.float32)
     # A part of a sample is a turn of the phase with frequency.
     place = (start - first) * wanted / size
     whole = math.floor(place)
-    kept *= np.exp(2j * np.pi * fft.fftfreq(wanted) * (place - whole)).astype(np.complex64)
+    turn = (place - whole) / wanted
+    if turn:
+        kept[:half] = _turned(kept[:half], turn)
+        kept[wanted - half :] = _turned(kept[wanted - half :], turn) * np.complex64(
+            np.exp(-2j * np.pi * turn * half)
+        )
     made = fft.ifft(kept) * np.float32(wanted / size)
     found = np.zeros(count, np.complex64)
     part = made[whole : whole + count]

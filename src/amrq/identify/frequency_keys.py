@@ -77,8 +77,10 @@ def waved(look: EmissionLook) -> float:
 
 def modem_inside(look: EmissionLook) -> float:
     """Return how likely keyed frequency is that of a modem's tones inside narrow FM, 0 to 1."""
+    if look.bandwidth > _WIDE_FM:
+        return 0.0
     index = look.frequency_keying.index
-    if look.bandwidth > _WIDE_FM or (index is not None and index > _TONES_INDEX):
+    if index is not None and index > _TONES_INDEX:
         return 0.0
     return max(look.fm.inner_confidence, waved(look))
 

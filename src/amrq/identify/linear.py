@@ -25,6 +25,8 @@ _WINDOWS = 8
 """Windows at most, spread over all of the samples, where the signal is not clear in the first."""
 _SURE_NAME = 0.9
 """Confidence of a name from which on the first symbols are enough."""
+_FOREIGN = "foreign"
+"""Reason of decisions on what is outside the class set."""
 _AT_ONCE = 1 << 20
 """Samples received in one go: bounds memory."""
 
@@ -132,6 +134,8 @@ def identify_linear(
         decided = _decided(samples[:first], sample_rate, found, classifier, options)
         if decided.decisions and all(_is_sure(one) for one in decided.decisions):
             return decided
+        if 2 * first >= len(samples) and all(_is_foreign(one) for one in decided.decisions):
+            return decided  # most of the symbols are no class's, whatever the rest is
     return _decided(samples, sample_rate, found, classifier, options)
 
 
@@ -169,6 +173,11 @@ def _decided(
     length = classifier.contract.chunk_length
     places = tuple(_places(decisions, np.concatenate(positions), length, spacing))
     return Identification(found, tuple(decisions), places, symbols=np.concatenate(symbols))
+
+
+def _is_foreign(decision: Decision) -> bool:
+    """Return whether a decision says surely that a modulation is none of the classes."""
+    return decision.reason == _FOREIGN and decision.confidence > _SURE_NAME
 
 
 def _is_sure(decision: Decision) -> bool:

@@ -91,6 +91,8 @@ _ROUND = 1.6, 1.75
 """Peakedness of a sine, and of a ramp."""
 _UNEVEN, _HARDLY_FITS = (1.95, 2.25), (0.1, 0.3)
 """Peakedness that 19 of 20 signals with two or four tones do not have; confidence, below which no keys are seen."""
+_WIDE_FM, _SURE_PILOT = 30e3, 0.95
+"""Hz: FM that is wider is wide; confidence of a stereo pilot that leaves nothing to keys."""
 _FITS = 0.3, 0.7
 """Confidence of frequency keying: with it, keys whose frequency is peaked are keys in a burst that begins or ends."""
 _MODEM = 0.6
@@ -435,6 +437,9 @@ def constant_envelope(case: Case) -> float:
 def _numbers_of_fm(case: Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
+    if look.bandwidth > _WIDE_FM and pilot > _SURE_PILOT and flat(case) == 0:
+        # Beside a pilot neither levels nor sweeps would count, and a frequency that keys use is used evenly.
+        return 0.0, _beyond_constant(case), pilot, 0.0, 0.0
     modem = max(modem_inside(case.look), pilot, angled(case), pictured(case))
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
     swept = look.chirp.confidence * (1 - max(modem, unswept(case)))

@@ -295,9 +295,10 @@ def _may_be_manchester(case: Case) -> bool:
 def _fm(case: Case) -> float:
     """Return how clearly constant amplitude has a pilot, a modem, a picture or a carrier's sidebands in it."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
-    return constant_envelope(case) * max(
-        modem_inside(case.look), pilot, pictured(case), _WEAK_PROOF * angled(case)
-    )
+    strong = max(modem_inside(case.look), pilot)
+    if strong < _WEAK_PROOF:
+        strong = max(strong, pictured(case), _WEAK_PROOF * angled(case))
+    return constant_envelope(case) * strong
 
 
 def _audio(case: Case) -> float:

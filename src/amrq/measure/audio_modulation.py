@@ -424,7 +424,7 @@ def _modem(
     envelope = powers(tones)
     if float(envelope.std()) > _ENVELOPE * float(envelope.mean()):
         return None, None, 0.0
-    found = measure_frequency_keying(tones, rate, min(width, 0.8 * rate))
+    found = measure_frequency_keying(tones, rate, min(width, 0.8 * rate), slow=False, closed=False)
     if found.levels != 2 or found.error > _MODEM_ERROR or found.centre is None or found.deviation is None:
         return None, None, 0.0
     centre = middle + found.centre

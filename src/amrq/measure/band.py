@@ -127,14 +127,17 @@ def power_density(samples: NDArray[np.complex64], sample_rate: float, length: in
     """
     count = (len(samples) - length) // (length // 2) + 1
     wanted = min(count, max(1, 2 * _MOST_SAMPLES // length))
-    starts = np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64)) * (length // 2)
+    starts = np.arange(count)
+    if wanted < count:
+        starts = np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64))
+    starts *= length // 2
     parts = max(1, min(parts, len(starts)))
     window = _window(length)
     sums = np.zeros((parts, length))
     offsets = np.arange(length)
     native = kernels() if samples.dtype == np.complex64 else None
     compiled = native if native is not None and native.has_emissions else None
-    for part, group in enumerate(np.array_split(starts, parts)):
+    for part, group in enumerate(np.array_split(starts, parts) if parts > 1 else [starts]):
         block = max(1, (1 << 18) // length)
         for first in range(0, len(group), block):
             chosen = group[first : first + block]

@@ -16,7 +16,7 @@ from scipy import fft, special
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
-from amrq.measure.looks import quantile
+from amrq.measure.looks import powers, quantile
 from amrq.measure.occupied import SHARE, WINDOW, OccupiedBand, occupied_band, spectrum_length
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 from amrq.native import kernels
@@ -181,9 +181,9 @@ def measure_emission(
     band = _first_band(iq, sample_rate, noise, bandwidth) if len(iq) >= _LEAST_SAMPLES else None
     if band is None:
         return _nothing(len(iq), noise_dbfs_per_hz)
-    window = band  # in which its power is looked for
+    window, parts = band, _Parts(iq, sample_rate)  # in which its power is looked for
     for _ in range(_PASSES):
-        on_times, band = _on_times(iq, sample_rate, band, known=noise is not None)
+        on_times, band = _on_times(parts, band, known=noise is not None)
         if not len(on_times):
             return _nothing(len(iq), _decibels(band.noise))
         window = replace(window, noise=band.noise)
@@ -209,7 +209,7 @@ def measure_emission(
         symbol_rate=_symbol_rate(iq[start:stop], sample_rate)
         if with_symbol_rate
         else SymbolRate(math.nan, 0.0),
-        envelope_variation=_envelope_variation(iq, sample_rate, band, on_times),
+        envelope_variation=_envelope_variation(parts, band, on_times),
         on_times=on_times,
         sample_count=len(iq),
     )
@@ -283,30 +283,56 @@ def _noise_beside(iq: _Samples, sample_rate: float, width: float) -> float:
     return quantile(density.mean[beside], _QUANTILE) / factor / density.step
 
 
-def _part(iq: _Samples, sample_rate: float, centre: float, width: float) -> tuple[_Samples, float]:
-    """Return a part of the band as samples of a rate little above its width, and the rate: no transition at all.
+class _Parts:
+    """Parts of the band of samples, whose transforms are taken once.
 
-    The stretch begins and ends softly, so that what is beside the part shows nowhere but in the first and last samples.
+    Args:
+        iq: complex64 [n].
+        sample_rate: samples a second.
     """
-    count = len(iq)
-    kept = min(count, fft.next_fast_len(max(8, math.ceil(width / sample_rate * count))))
-    ramp = min(count // 8, math.ceil(_ENDS * count / kept))
-    rise = np.sin(0.5 * np.pi * (np.arange(ramp) + 0.5) / ramp).astype(np.float32) ** 2
-    soft = iq.copy()
-    soft[:ramp] *= rise
-    soft[count - ramp :] *= rise[::-1]
-    middle = round(centre / sample_rate * count)
-    chosen = (middle + np.arange(kept) - kept // 2) % count
-    part = fft.ifft(np.fft.ifftshift(fft.fft(soft)[chosen])) * np.float32(kept / count)
-    return np.asarray(part, dtype=np.complex64), sample_rate * kept / count
+
+    def __init__(self, iq: _Samples, sample_rate: float) -> None:
+        self.iq = iq
+        self.sample_rate = sample_rate
+        self._softened: dict[int, _Samples] = {}
+
+    def powers(self, centre: float, width: float) -> tuple[_Reals, float]:
+        """Return the powers of a part at a rate little above its width, and the rate: no transition at all.
+
+        The stretch begins and ends softly, so that what is beside the part shows nowhere but in the first and last
+        samples.
+        """
+        count = len(self.iq)
+        kept = min(count, fft.next_fast_len(max(8, math.ceil(width / self.sample_rate * count))))
+        first = round(centre / self.sample_rate * count) - kept // 2
+        spectrum = self._transform(count / kept)
+        half = kept // 2  # the part's lowest frequency comes first; its middle is to be
+        chosen = np.empty(kept, np.complex64)
+        for low, high, to in ((first + half, first + kept, 0), (first, first + half, kept - half)):
+            start = low % count
+            straight = min(high - low, count - start)
+            chosen[to : to + straight] = spectrum[start : start + straight]
+            chosen[to + straight : to + high - low] = spectrum[: high - low - straight]
+        part = fft.ifft(chosen, overwrite_x=True) * np.float32(kept / count)
+        return powers(part), self.sample_rate * kept / count
+
+    def _transform(self, samples: float) -> _Samples:
+        """Return the transform of the samples with ends that are soft over a few independent ones."""
+        count = len(self.iq)
+        ramp = min(count // 8, math.ceil(_ENDS * samples))
+        if ramp not in self._softened:
+            rise = np.sin(0.5 * np.pi * (np.arange(ramp) + 0.5) / ramp).astype(np.float32) ** 2
+            soft = self.iq.copy()
+            soft[:ramp] *= rise
+            soft[count - ramp :] *= rise[::-1]
+            self._softened[ramp] = np.asarray(fft.fft(soft, overwrite_x=True), np.complex64)
+        return self._softened[ramp]
 
 
-def _on_times(
-    iq: _Samples, sample_rate: float, band: OccupiedBand, known: bool
-) -> tuple[NDArray[np.int64], OccupiedBand]:
+def _on_times(parts: _Parts, band: OccupiedBand, known: bool) -> tuple[NDArray[np.int64], OccupiedBand]:
     """Return when something is on in a band, int64 [n, 2], and the band with the noise as it is when nothing is."""
-    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, band.width))  # powers are independent
-    fine = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
+    count = len(parts.iq)
+    fine, rate = parts.powers(band.centre, min(parts.sample_rate, band.width))  # they are independent
     ends = min(_ENDS + 1, len(fine) // 4)  # what is said of the first and last ones, those beside them say
     fine[:ends], fine[len(fine) - ends :] = (
         fine[ends : 2 * ends][::-1],
@@ -338,8 +364,8 @@ def _on_times(
     bounds = [_refined(evidence, int(step) * times, times, rising=not n % 2) for n, step in enumerate(steps)]
     if on[-1]:
         bounds[-1] = len(fine)
-    places = np.array(bounds, dtype=np.float64).reshape(-1, 2) * (len(iq) / len(fine))
-    found = np.clip(np.round(places), 0, len(iq)).astype(np.int64)
+    places = np.array(bounds, dtype=np.float64).reshape(-1, 2) * (count / len(fine))
+    found = np.clip(np.round(places), 0, count).astype(np.int64)
     return found[found[:, 1] > found[:, 0]], OccupiedBand(band.lower, band.upper, noise)
 
 
@@ -420,16 +446,15 @@ def _while_on(iq: _Samples, on_times: NDArray[np.int64], sample_rate: float, wid
 
 
 def _envelope_variation(
-    iq: _Samples, sample_rate: float, band: OccupiedBand, on_times: NDArray[np.int64]
+    parts: _Parts, band: OccupiedBand, on_times: NDArray[np.int64]
 ) -> float:
     """Return the standard deviation of the signal's power over its mean while it is on, the noise's taken off.
 
     For a signal s in complex Gaussian noise of power n, E|x|^4 = E|s|^4 + 4 n E|s|^2 + 2 n^2.
     """
-    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, _ENVELOPE * band.width))
-    power = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
+    power, rate = parts.powers(band.centre, min(parts.sample_rate, _ENVELOPE * band.width))
     on = np.zeros(len(power), dtype=bool)
-    for start, stop in on_times * (len(power) / len(iq)):
+    for start, stop in on_times * (len(power) / len(parts.iq)):
         on[math.ceil(start) + 2 : max(0, math.floor(stop) - 2)] = True
     if np.count_nonzero(on) < 16:
         return math.nan

@@ -62,6 +62,8 @@ _SURE_LEVELS, _SHAPED_ENVELOPE, _CONSTANT, _ALIKE = 0.5, 1.2, 1.04, 0.2
 box that cuts it, and of binary keying, at most; `phase_like` of what is none."""
 _WIDER_BAND, _LEAST_WIDER, _LITTLE_NOISE = 1.7, 1.3, 0.06
 """Of the band, a wider one that has the clock where a box does not; and share of noise, with which it is looked at."""
+_BEYOND = 0.004
+"""Of a signal's power, that is in the wider band alone, at least, where the box has cut it."""
 _LEAST_OPENED, _MOST_SURE, _MOST_BEAT, _NO_LEVELS = 0.2, 0.95, 0.1, 0.577
 """Confidence of an opened eye that counts, and what it is worth at most; swing of the power with the symbols that no
 frequency keying has; error of evenly spread values."""
@@ -152,6 +154,8 @@ def measure_frequency_keying(
     sample_rate: float,
     bandwidth: float | None = None,
     symbol_rate: float | None = None,
+    slow: bool = True,
+    closed: bool = True,
 ) -> FrequencyKeying:
     """Measure the frequency keying of an emission about 0 Hz.
 
@@ -161,6 +165,8 @@ def measure_frequency_keying(
         sample_rate: samples a second, above 0.
         bandwidth: of the emission (99 %), right to some 20 %, Hz; None: 0.8 of the sample rate.
         symbol_rate: symbols a second, where it is known, right to 1 %.
+        slow: slow tones are looked for, which takes a third of the time; where the envelope varies they always are.
+        closed: so are levels in an eye that a filter has closed.
 
     Raises:
         AmrqError: the sample rate is not above 0.
@@ -182,8 +188,9 @@ def measure_frequency_keying(
     width = keyed.width
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < keyed.rate / 2 else None
     rates = [(known, 0.0)] if known else _clock_of(keyed)
-    found = _measured(keyed, rates, known is not None)
-    if found.levels_confidence > _SURE_LEVELS or keyed.envelope > _SHAPED_ENVELOPE:
+    slow = slow or keyed.envelope > _STEADY_ENVELOPE
+    found = _measured(keyed, rates, known is not None, slow)
+    if not closed or found.levels_confidence > _SURE_LEVELS or keyed.envelope > _SHAPED_ENVELOPE:
         return found
     if rates and (known or rates[0][1] > CLEAR_CLOCK):
         found = _with_opened_eye(found, keyed, rates[0])
@@ -209,7 +216,17 @@ def _in_wider_band(
     if keyed.noise > _LITTLE_NOISE or width < _LEAST_WIDER * keyed.width:
         return keyed, []
     wider = keyed_samples(iq, sample_rate, width, narrower=False)
+    seconds = len(wider.samples) / wider.rate
+    beyond = _energy(wider, seconds) / max(_energy(keyed, seconds), 1e-300) - 1
+    if beyond < _BEYOND + (width / keyed.width - 1) * keyed.noise:
+        return keyed, []  # there is noise alone
     return wider, clock_rates(wider.frequency, wider.rate, wider.width)
+
+
+def _energy(keyed: KeyedSamples, seconds: float) -> float:
+    """Return the energy of the first seconds of samples, whatever their rate: its square is in their level."""
+    first = keyed.samples[: round(seconds * keyed.rate)]
+    return float(np.vdot(first, first).real) * keyed.rate
 
 
 def _with_opened_eye(
@@ -254,10 +271,12 @@ def _with_opened_eye(
     )
 
 
-def _measured(keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool) -> FrequencyKeying:
+def _measured(
+    keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool, tones: bool
+) -> FrequencyKeying:
     """Return what the best fit at symbol rates says."""
     width = keyed.width
-    best, line, slow = _best_fit(keyed, rates, known)
+    best, line, slow = _best_fit(keyed, rates, known, tones)
     if best is None:
         return FrequencyKeying(envelope=keyed.envelope)
     best = fit_after_leader(keyed, best)
@@ -297,7 +316,7 @@ _Fitted = tuple[LevelFit | None, float]
 
 
 def _best_fit(
-    keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool
+    keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool, tones: bool
 ) -> tuple[LevelFit | None, float, bool]:
     """Return the best fit, how clear the line of its clock is, and whether it is that of slow tones.
 
@@ -305,12 +324,15 @@ def _best_fit(
         keyed: the samples.
         rates: symbols a second, and evidence of each.
         known: the rate is known.
+        tones: slow tones are looked for.
     """
     unsteady = keyed.envelope > _UNSTEADY
     found: _Fitted = (None, 0.0) if unsteady else _fitted(keyed, rates[:1])
     if known or _is_plain(found):
         return *found, False
-    slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
+    slow: _Fitted = (None, 0.0)
+    if tones:
+        slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
     if not (_is_clear(*found) or _is_of_tones(slow[0])):
         found = _fitted_to_others(keyed, rates[1:], found)
         if _is_plain(found):

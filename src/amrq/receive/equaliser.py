@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft
+from scipy.fft import fft, next_fast_len
 
 from amrq.classes import THESIS_9, LinearClass, LinearSet
 from amrq.measure import STEP, CarrierRecovery
@@ -358,8 +358,8 @@ def _super_exponential(taps: Complex, windows: NDArray[np.complex64], covariance
 
 def _square_line(output: Complex) -> tuple[float, float]:
     """Carrier offset, -0.25 to 0.25 cycles/symbol, by the squared symbols' strongest line, and that line's size."""
-    square = output**2
-    bins = 4 * len(square)
+    square = output * output
+    bins = int(next_fast_len(4 * len(square)))
     spectrum = np.abs(fft(square, bins))
     peak = int(spectrum.argmax())
     return (peak if peak < bins // 2 else peak - bins) / bins / 2, float(spectrum[peak]) / max(
