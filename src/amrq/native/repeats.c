@@ -12,6 +12,53 @@
 /* How much higher the highest of overlapping windows is than that of windows side by side, in noise. */
 #define OVERLAP 0.9
 
+enum { LANES = 16 };
+
+/* The sum of squared magnitudes, in lanes that are added up in double precision now and then. */
+WIDE static double power_sum(const float* re, const float* im, int64_t count)
+{
+    double total = 0;
+    for (int64_t first = 0; first < count; first += 32 * LANES) {
+        float lanes[LANES] = {0};
+        const int64_t stop = count - first < 32 * LANES ? count : first + 32 * LANES, whole = stop - (stop - first) % LANES;
+        for (int64_t k = first; k < whole; k += LANES)
+            for (int n = 0; n < LANES; n++)
+                lanes[n] += re[k + n] * re[k + n] + im[k + n] * im[k + n];
+        for (int64_t k = whole; k < stop; k++)
+            lanes[k - whole] += re[k] * re[k] + im[k] * im[k];
+        for (int n = 0; n < LANES; n++)
+            total += (double)lanes[n];
+    }
+    return total;
+}
+
+/* Sums of `step` values each. */
+WIDE static void sum_blocks(const float* values, int64_t blocks, int64_t step, float* sums)
+{
+    if (step < 2 * LANES) {
+        for (int64_t k = 0; k < blocks; k++) {
+            float sum = 0;
+            for (int64_t i = k * step; i < (k + 1) * step; i++)
+                sum += values[i];
+            sums[k] = sum;
+        }
+        return;
+    }
+    for (int64_t k = 0; k < blocks; k++) {
+        float lanes[LANES] = {0}, sum = 0;
+        const float* from = values + k * step;
+        int64_t i = 0;
+        for (; i + LANES <= step; i += LANES)
+            for (int n = 0; n < LANES; n++)
+                lanes[n] += from[i + n];
+        for (; i < step; i++)
+            sum += from[i];
+        for (int n = 0; n < LANES; n++)
+            sum += lanes[n];
+        sums[k] = sum;
+    }
+}
+
 /* Blocks of a product: their sums, so many, and the mean of their squared magnitudes in noise. */
 struct blocks {
     const float *re, *im;
@@ -29,21 +76,8 @@ WIDE static void add_up(const float* re, const float* im, int64_t count, int64_t
 {
     const int64_t blocks = count / step;
     double total = 0, held = 0;
-    if (step == 1)
-        for (int64_t k = 0; k < blocks; k++) {
-            sum_re[k] = re[k];
-            sum_im[k] = im[k];
-        }
-    else
-        for (int64_t k = 0; k < blocks; k++) {
-            float a = 0, b = 0;
-            for (int64_t i = k * step; i < (k + 1) * step; i++) {
-                a += re[i];
-                b += im[i];
-            }
-            sum_re[k] = a;
-            sum_im[k] = b;
-        }
+    sum_blocks(re, blocks, step, sum_re);
+    sum_blocks(im, blocks, step, sum_im);
     for (int64_t k = 0; k < blocks; k++) {
         const float size = sum_re[k] * sum_re[k] + sum_im[k] * sum_im[k];
         total += (double)size;
@@ -140,10 +174,7 @@ WIDE static void multiply(const float* re, const float* im, int64_t lag, int64_t
 
 static float mean_power(const float* re, const float* im, int64_t count)
 {
-    double total = 0;
-    for (int64_t k = 0; k < count; k++)
-        total += (double)(re[k] * re[k] + im[k] * im[k]);
-    return (float)(total / (double)(count > 0 ? count : 1));
+    return (float)(power_sum(re, im, count) / (double)(count > 0 ? count : 1));
 }
 
 /* For each lag and ratio: how clearly the product of a signal with itself that much later is there for a part of each
@@ -185,17 +216,11 @@ void amrq_repetitions(const float* re, const float* im, int64_t count, const int
     float *a = room, *b = room + count;
     for (int64_t one = 0; one < number; one++) {
         const int64_t step = steps[one], blocks = (count - lags[one]) / step;
-        double total = 0;
         multiply(re, im, lags[one], blocks * step, a, b);
-        for (int64_t k = 0; k < blocks; k++) {
-            float x = 0, y = 0;
-            for (int64_t i = k * step; i < (k + 1) * step; i++) {
-                x += a[i];
-                y += b[i];
-            }
-            total += (double)(x * x + y * y);
-        }
-        const double free = (double)mean_power(a, b, blocks * step) * (double)(blocks * step);
+        const double free = power_sum(a, b, blocks * step);
+        sum_blocks(a, blocks, step, a); /* each sum takes the place of values that were added up */
+        sum_blocks(b, blocks, step, b);
+        const double total = power_sum(a, b, blocks);
         out[one] = free > 0 ? (float)(total / free) : 0;
     }
 }
