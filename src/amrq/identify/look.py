@@ -67,7 +67,7 @@ _ALONE, _AM_WIDTH, _AM_BOXES, _WHOLE = 0.9, 6e3, 4.0, 0.9
 """Of a box's power: a line with more is perhaps the carrier of AM whose sidebands are outside the box: they are looked
 for so wide, Hz, in so many boxes and so much of the sample rate at most."""
 _RESTS = 2.8
-"""Peakedness of a frequency that rests near its middle, as that of voices and music: slow tones use its range evenly."""
+"""Peakedness of a frequency that rests near its middle, as of voices and music: slow tones use its range evenly."""
 _FILLED = 0.8
 """Of the sample rate: the band where no edges are known and nothing stands out."""
 _SIDES = 0.65

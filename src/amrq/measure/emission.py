@@ -445,9 +445,7 @@ def _while_on(iq: _Samples, on_times: NDArray[np.int64], sample_rate: float, wid
     return [iq[max(0, start - around) : stop + around] for start, stop in joined]
 
 
-def _envelope_variation(
-    parts: _Parts, band: OccupiedBand, on_times: NDArray[np.int64]
-) -> float:
+def _envelope_variation(parts: _Parts, band: OccupiedBand, on_times: NDArray[np.int64]) -> float:
     """Return the standard deviation of the signal's power over its mean while it is on, the noise's taken off.
 
     For a signal s in complex Gaussian noise of power n, E|x|^4 = E|s|^4 + 4 n E|s|^2 + 2 n^2.
