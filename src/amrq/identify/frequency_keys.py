@@ -113,14 +113,8 @@ def msk_like(look: EmissionLook) -> float:
     if found.levels != 2 or found.bt is None or found.index is None:
         return 0.0
     turns = 1.0 if _MSK[0] < found.index < _MSK[1] else 0.0
-    steady = 1 - ramp(found.envelope, *_MSK_ENVELOPE)
-    return (
-        float(found.clock_rate is not None)
-        * turns
-        * steady
-        * (1 - ramp(found.bt, *_GAUSSIAN))
-        * ramp(found.levels_confidence, *_OPENED)
-    )
+    rounded = (1 - ramp(found.envelope, *_MSK_ENVELOPE)) * (1 - ramp(found.bt, *_GAUSSIAN))
+    return turns * rounded * ramp(found.levels_confidence, *_OPENED)
 
 
 def wide_message(look: EmissionLook) -> float:

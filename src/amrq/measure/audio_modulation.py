@@ -233,6 +233,8 @@ def measure_am(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
     places, loud = _density(along, sample_rate)
     _, quiet = _density(across, sample_rate)
     inside = (places > 0) & (places <= 0.6 * width)
+    if not inside.any():
+        return AmMeasures(carrier=carrier)
     noise = float(np.mean(quiet[inside]))
     excess = loud[inside] - np.minimum(quiet[inside], loud[inside])
     power = float(excess.sum()) * float(places[1])

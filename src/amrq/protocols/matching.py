@@ -46,6 +46,8 @@ _AUDIO = 8e3
 """Hz: of what narrow FM has inside, at most."""
 _FILTERED, _ROLLED = 0.5, 2.2
 """Symbol rates that a keyed signal is wide, at least, and a linear one at most."""
+_SPOKEN, _LESS, _QUIETER = ("am", "ssb", "fm_narrow", "fm_wide"), ("deviation", "bandwidth"), 10.0
+"""Families that a message modulates; what a quiet moment of it has less of than is stated; and how many times less."""
 _BEYOND = 2.0
 """Times the width that follows from a protocol's other parameters, or one over it: what is beyond is another one. A box
 may be off by some tenth, and so many of a signal's sidebands may be in it or not."""
@@ -214,7 +216,8 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
     uniform density over all values that the parameter may have. So a narrow range that fits counts more than a wide
     one. The mean is over the protocols q of the family that state the parameter, and over ten at least: half of the
     systems that are not listed use the same round numbers as those that are, so that one such number proves little.
-    With several ranges d_p is the mean over them.
+    With several ranges d_p is the mean over them. Of what a message modulates, the deviation and the bandwidth are less
+    in its quiet moments: there d_p is the mean of that over the range and over a tenth of its low end to that end.
 
     A measure that is missing, or that a protocol does not state, has r = 1: it speaks neither for nor against. A
     measure of a confidence of 0.5 or more that is four standard deviations outside the range excludes the protocol.
@@ -251,7 +254,7 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
     comparisons = [_Comparison(one) for one in candidates]
     measures = evidence.usable()
     for name, measure in measures.items():
-        _compare_measure(comparisons, name, measure)
+        _compare_measure(comparisons, name, measure, evidence.family)
     if "bandwidth" in measures:
         _compare_width(comparisons, evidence.family, measures["bandwidth"])
     _compare_label(comparisons, evidence)
@@ -297,13 +300,14 @@ class _Comparison:
         return "; ".join(words) or "by its family alone"
 
 
-def _compare_measure(comparisons: Sequence[_Comparison], name: str, measure: Measure) -> None:
+def _compare_measure(comparisons: Sequence[_Comparison], name: str, measure: Measure, family: str) -> None:
     parameter = PARAMETERS[name]
+    quiet = family in _SPOKEN and name in _LESS
     error, value = measure.error or parameter.error, math.log(measure.value)
     uniform = 1 / math.log(parameter.high / parameter.low)
     shown = f"{parameter.words} {parameter.shown(measure.value)}"
     stating = [one for one in comparisons if _ranges(one.protocol, name) is not None]
-    densities = [_density(_ranges(one.protocol, name) or (), value, error) for one in stating]
+    densities = [_density(_ranges(one.protocol, name) or (), value, error, quiet) for one in stating]
     mean = sum(densities) / max(len(densities), _FEWEST)
     rest = (1 - measure.confidence) * uniform
     none = measure.confidence * ((1 - _LIKE_OTHERS) * uniform + _LIKE_OTHERS * mean) + rest
@@ -311,11 +315,14 @@ def _compare_measure(comparisons: Sequence[_Comparison], name: str, measure: Mea
         ranges = _ranges(one.protocol, name) or ()
         ratio = (measure.confidence * density + rest) / none
         one.ratios[name] = ratio if ranges else max(ratio, _FADES)
-        away = min((_deviations(r, value, error) for r in ranges), default=math.inf)
+        away = min((_deviations(r, value, error, quiet) for r in ranges), default=math.inf)
         if ranges and away > _CONTRADICTED and measure.confidence >= _SURE_ENOUGH:
             one.excluded = True
         stated = " or ".join(r.shown(parameter) for r in ranges) or "continuous"
-        one.words.append(f"{shown} {'fits' if away < 2 else 'is beside'} {stated}")
+        less = quiet and bool(ranges) and value < min(math.log(r.low) for r in ranges)
+        one.words.append(
+            f"{shown} {'fits' if away < 2 else 'is beside'} {stated}{' when quiet' if less else ''}"
+        )
 
 
 def _compare_width(comparisons: Sequence[_Comparison], family: str, measure: Measure) -> None:
@@ -355,9 +362,13 @@ def _ranges(protocol: Protocol, name: str) -> tuple[ParameterRange, ...] | None:
     return () if name == "burst" and protocol.continuous else protocol.parameters.get(name)
 
 
-def _density(ranges: Sequence[ParameterRange], value: float, error: float) -> float:
+def _density(ranges: Sequence[ParameterRange], value: float, error: float, quiet: bool = False) -> float:
     spans = [(math.log(one.low), math.log(one.high)) for one in ranges]
-    return sum(_blurred(low, high, value, error) for low, high in spans) / max(1, len(spans))
+    stated = sum(_blurred(low, high, value, error) for low, high in spans) / max(1, len(spans))
+    if not quiet or not spans:
+        return stated
+    lowest = min(low for low, _ in spans)
+    return (stated + _blurred(lowest - math.log(_QUIETER), lowest, value, error)) / 2
 
 
 def _blurred(low: float, high: float, value: float, error: float) -> float:
@@ -368,9 +379,10 @@ def _blurred(low: float, high: float, value: float, error: float) -> float:
     return (math.erf((high - value) / scale) - math.erf((low - value) / scale)) / (2 * (high - low))
 
 
-def _deviations(one: ParameterRange, value: float, error: float) -> float:
-    """Return how many standard deviations a value is outside a range; 0 inside."""
-    return max(0.0, math.log(one.low) - value, value - math.log(one.high)) / error
+def _deviations(one: ParameterRange, value: float, error: float, quiet: bool = False) -> float:
+    """Return how many standard deviations a value is outside a range, or below what is quiet; 0 inside."""
+    low = math.log(one.low / _QUIETER if quiet else one.low)
+    return max(0.0, low - value, value - math.log(one.high)) / error
 
 
 def _compare_label(comparisons: Sequence[_Comparison], evidence: Evidence) -> None:

@@ -3,7 +3,7 @@
 
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -370,23 +370,29 @@ in a narrow band the detector knows times no better than by some hundred samples
 
 
 def with_findings(
-    record: EmissionRecord, found: Mapping[str, Any], sample_rate: float, now: int, centre_hz: float | None
+    record: EmissionRecord,
+    found: Mapping[str, Any],
+    sample_rate: float,
+    now: int,
+    centre_hz: float | None,
+    stretches: Sequence[tuple[int, int]] = (),
 ) -> EmissionRecord:
     """Return a record with what was found, the protocols that it may be, and its summary.
 
     Args:
-        record: the emission; where it is over, and was not cut off by the begin or the end of the source, the length of
-            its stretch counts.
+        record: the emission; where it is over, the lengths of its stretches count that were not cut off by the begin or
+            the end of the source.
         found: fields of it, as `Findings.fields` gives them.
         sample_rate: samples a second.
         now: samples of the source so far.
         centre_hz: what the middle of the band stands for, Hz; None where it is not known.
+        stretches: in which it was on; none: one, from the record's start to its stop.
     """
     record = replace(record, **found)
     centre = None if centre_hz is None else centre_hz + record.centre
     cut = max(_CUT * sample_rate, _CUT_SAMPLES)
-    whole = not record.on and record.start > cut and record.stop < now - cut
-    bursts = [(record.stop - record.start) / sample_rate] if whole else []
+    on = () if record.on else stretches or ((record.start, record.stop),)
+    bursts = [(stop - start) / sample_rate for start, stop in on if start > cut and stop < now - cut]
     words = record.family, record.label, record.details
     protocols = guess_protocols(*words, centre, bursts, record.bandwidth)
     summary = emission_text(*words, protocols, centre, record.alike)

@@ -509,7 +509,8 @@ class _Search:
         fields = found.fields(all=True)
         if not fields:
             return record
-        return with_findings(replace(record, on=False, looks=len(found)), fields, self._rate, now, centre)
+        record = replace(record, on=False, looks=len(found))
+        return with_findings(record, fields, self._rate, now, centre, part.stretches)
 
     def _looker(self, noise_dbfs_per_hz: float | None) -> Looker:
         by_detector = noise_dbfs_per_hz is not None and math.isnan(noise_dbfs_per_hz)
