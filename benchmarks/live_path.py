@@ -40,18 +40,32 @@ from file_radio import build_file_radio
 from thread_time import ThreadTimes
 
 _MODULATION = "16QAM"
+_LOOKED_AT = 8  # every so many decisions, how late one is
 
 
 def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     """Run the path for so long and return what was seen."""
-    decided: list[tuple[float, Decision]] = []
+    decided: list[Decision] = []
+    latency: list[float] = []
+    origin = Origin("", arguments.symbol_rate, "", "")
+
+    def take(decision: Decision, truth: object) -> None:
+        """Note a decision; of some, how long ago their last sample came."""
+        decided.append(decision)
+        if len(decided) % _LOOKED_AT:
+            return
+        # By where its symbols are in the samples, by what is known now: counted symbols run off from the source's time.
+        now, told = time.time(), sink.timeline.place(origin, decision.sample_index)
+        lasts = told.seconds(decision.sample_index) + decision.sample_count / arguments.symbol_rate
+        latency.append(now - told.begun.timestamp() - lasts)
+
     source = radio_source(device, arguments.rate, 100e6)
     sink = classifier_sink(
         arguments.model,
         DecisionOptions(arguments.chunks),
         StreamInfo(arguments.rate, arguments.symbol_rate),
         live=True,
-        on_decision=lambda decision, truth: decided.append((time.time(), decision)),
+        on_decision=take,
     )
     flowgraph = decision_flowgraph(source, sink)
     before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
@@ -64,14 +78,8 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     flowgraph.wait()
     flowgraph.raise_error()
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    origin = Origin("", arguments.symbol_rate, "", "")
-    latency = []
-    for moment, decision in decided[1:]:
-        last = decision.sample_index + decision.sample_count
-        told = flowgraph.sink.timeline.place(origin, decision.sample_index).begun
-        latency.append(moment - (told.timestamp() + last / arguments.symbol_rate))
     counted = flowgraph.sink.statistics()
-    right = sum(decision.label == _MODULATION for _, decision in decided)
+    right = sum(decision.label == _MODULATION for decision in decided)
     return {
         "seconds": round(elapsed, 1),
         "samples": samples,
@@ -103,11 +111,14 @@ def main() -> None:
     parser.add_argument(
         "--rate", type=float, default=2.4e6, help="samples a second (default an RTL-SDR's 2.4e6)"
     )
-    parser.add_argument("--symbol-rate", type=float, default=100e3, help="symbols a second (default 100e3)")
+    parser.add_argument(
+        "--symbol-rate", type=float, default=100e3, help="symbols a second, of a whole number of samples each"
+    )
     parser.add_argument("--chunks", type=int, default=32, help="chunks a decision (default 32)")
     parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
     arguments = parser.parse_args()
     samples_per_symbol = round(arguments.rate / arguments.symbol_rate)
+    arguments.symbol_rate = arguments.rate / samples_per_symbol  # what is sent, and told
     signal = ModulatedSignal(Schedule([_MODULATION], 10**9), 25.0, 0.0, 0.7, samples_per_symbol, 0.35, seed=1)
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples.cf32"

@@ -285,8 +285,10 @@ class CarrierRecovery:
         """
         self.expect(middles)
         fresh = np.asarray(symbols, dtype=np.complex64).ravel()
-        with np.errstate(over="ignore", invalid="ignore"):
-            fresh = np.where(np.abs(fresh) < _LARGEST, fresh, np.complex64(0))
+        native = kernels()
+        if native is None or not native.largest_part(fresh) < 0.7 * _LARGEST:
+            with np.errstate(over="ignore", invalid="ignore"):
+                fresh = np.where(np.abs(fresh) < _LARGEST, fresh, np.complex64(0))
         data = np.concatenate((self._wait, fresh))
         whole = len(data) // STEP * STEP
         leaving = _Leaving()

@@ -321,6 +321,8 @@ class LineSearch:
     ) -> dict[tuple[int, int], Wander]:
         """Return the broad lines in the steps that leave; `near` is where the short average has its peaks."""
         found: dict[tuple[int, int], Wander] = {}
+        if not fits.broad.any():
+            return found
         unsettled = np.ones(steps, bool)
         settled = (fits.quality > FIT_LINE) | fits.broad
         for row, order in enumerate(ORDERS.tolist()):

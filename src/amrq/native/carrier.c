@@ -152,15 +152,11 @@ WIDE void amrq_line_spectra(const float* shaped, int64_t stride, int64_t end, in
     }
 }
 
-/* Make each row the sum of itself and that `span` before it, from the last one on. */
-INLINE void doubled(float* values, int64_t rows, int64_t width, int64_t span)
+/* Sums of one row of 128 values and of another. */
+INLINE void added(const float* restrict one, const float* restrict other, float* restrict out)
 {
-    for (int64_t row = rows - 1; row >= span; row--) {
-        float* restrict to = values + width * row;
-        const float* restrict from = values + width * (row - span);
-        for (int64_t k = 0; k < width; k++)
-            to[k] += from[k];
-    }
+    for (int k = 0; k < BINS; k++)
+        out[k] = one[k] + other[k];
 }
 
 INLINE int highest(const float* values)
@@ -188,43 +184,59 @@ INLINE double peak_frequency(const float* values, int bin)
 
 /* The strongest lines of averages over 8 and over 32 spectra, in units of their floors.
  *
- * powers: [6, rows, 128] and energies: [6, rows], which become sums; the last `steps` rows are looked at, which must
- * have 31 before them; barred: [6, 128], bins in which no carrier is looked for; bins: [2, 6, steps] and lines:
- * [2, 6, steps], bins and powers of the strongest lines in the short and the long average; places: [2, 6, steps], their
- * frequencies; binary: [2, steps], bin and power of the strongest line of the first function in the short average where
- * no carrier is looked for.
+ * Sums are made by doubling, a row at a time, in what a processor's nearest memory holds: of 2 rows, of 4, 8, 16 and 32.
+ *
+ * powers: [6, rows, 128] and energies: [6, rows]; the last `steps` rows are looked at, which must have 31 before them;
+ * barred: [6, 128], bins in which no carrier is looked for; bins: [2, 6, steps] and lines: [2, 6, steps], bins and powers
+ * of the strongest lines in the short and the long average; places: [2, 6, steps], their frequencies; binary:
+ * [2, steps], bin and power of the strongest line of the first function in the short average where no carrier is looked
+ * for.
  */
-WIDE void amrq_line_averages(float* powers, float* energies, int64_t rows, int64_t steps, const uint8_t* barred,
-                             int64_t* bins, float* lines, double* places, double* binary)
+WIDE void amrq_line_averages(const float* powers, const float* energies, int64_t rows, int64_t steps,
+                             const uint8_t* barred, int64_t* bins, float* lines, double* places, double* binary)
 {
-    float level[BINS];
+    float level[BINS], two[4][BINS], four[8][BINS], eight[16][BINS], sixteen[32][BINS], all[BINS];
+    float floor2[4], floor4[8], floor8[16], floor16[32];
     for (int row = 0; row < FUNCTIONS; row++) {
-        float *sums = powers + BINS * rows * row, *floors = energies + rows * row;
         const uint8_t* out = barred + BINS * row;
-        for (int64_t span = 1; span < 32; span *= 2) {
-            doubled(sums, rows, BINS, span);
-            doubled(floors, rows, 1, span);
-            if (span != 4 && span != 16)
+        for (int64_t n = 1; n < rows; n++) {
+            const float *now = powers + BINS * (rows * row + n), *floor = energies + rows * row + n;
+            added(now, now - BINS, two[n & 3]);
+            floor2[n & 3] = floor[0] + floor[-1];
+            if (n < 3)
                 continue;
-            const int64_t first = (span == 4 ? 0 : FUNCTIONS * steps) + steps * row;
-            for (int64_t step = 0; step < steps; step++) {
-                const int64_t number = rows - steps + step;
-                const float* from = sums + BINS * number;
-                const float least = floors[number] > 1e-20f ? floors[number] : 1e-20f;
-                const float floor = 1 / least;
-                if (!row && span == 4) {
+            added(two[n & 3], two[(n - 2) & 3], four[n & 7]);
+            floor4[n & 7] = floor2[n & 3] + floor2[(n - 2) & 3];
+            if (n < 7)
+                continue;
+            added(four[n & 7], four[(n - 4) & 7], eight[n & 15]);
+            floor8[n & 15] = floor4[n & 7] + floor4[(n - 4) & 7];
+            if (n < 15)
+                continue;
+            added(eight[n & 15], eight[(n - 8) & 15], sixteen[n & 31]);
+            floor16[n & 31] = floor8[n & 15] + floor8[(n - 8) & 15];
+            const int64_t step = n - (rows - steps);
+            if (n < 31 || step < 0)
+                continue;
+            added(sixteen[n & 31], sixteen[(n - 16) & 31], all);
+            const float floors[2] = { floor8[n & 15], floor16[n & 31] + floor16[(n - 16) & 31] };
+            for (int is_long = 0; is_long < 2; is_long++) {
+                const float* from = is_long ? all : eight[n & 15];
+                const float scale = 1 / (floors[is_long] > 1e-20f ? floors[is_long] : 1e-20f);
+                if (!row && !is_long) {
                     for (int k = 0; k < BINS; k++)
-                        level[k] = out[k] ? from[k] * floor : 0;
+                        level[k] = out[k] ? from[k] * scale : 0;
                     const int strange = highest(level);
                     binary[step] = strange;
                     binary[steps + step] = level[strange];
                 }
                 for (int k = 0; k < BINS; k++)
-                    level[k] = out[k] ? 0 : from[k] * floor;
+                    level[k] = out[k] ? 0 : from[k] * scale;
+                const int64_t at = steps * (FUNCTIONS * is_long + row) + step;
                 const int bin = highest(level);
-                bins[first + step] = bin;
-                lines[first + step] = level[bin];
-                places[first + step] = peak_frequency(level, bin);
+                bins[at] = bin;
+                lines[at] = level[bin];
+                places[at] = peak_frequency(level, bin);
             }
         }
     }

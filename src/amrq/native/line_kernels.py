@@ -247,8 +247,8 @@ class LineKernels:
         """Return the strongest lines of averages over 8 and 32 spectra.
 
         Args:
-            powers: [6, 31 + steps, 128]; it is overwritten.
-            energies: [6, 31 + steps]; it is overwritten.
+            powers: [6, 31 + steps, 128].
+            energies: [6, 31 + steps].
             barred: [6, 128], bins in which no carrier is looked for.
         """
         rows = energies.shape[1]

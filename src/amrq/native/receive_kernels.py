@@ -154,8 +154,8 @@ class ReceiveKernels:
             raise ValueError(f"what {steps} steps show has other shapes than {shapes}.")
         given = _Lines(*(array.ctypes.data for array in held))
         told, which = np.empty((3, steps)), np.empty((4, steps), np.int64)
-        coming = np.nan_to_num(middles)
         known = np.isfinite(middles)
+        coming = np.where(known, middles, 0.0)
         used = self._carrier_follow(
             steps,
             first,

@@ -97,6 +97,7 @@ class Receiver:
         self._line = Line(self._channel.samples_per_symbol)
         self._clock = Clock(self._channel.samples_per_symbol, options.timing_bandwidth)
         self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
+        self._filters: tuple[Pulse, NDArray[np.float32]] | None = None
         self._equaliser = Equaliser() if options.equaliser else None
         self._cleaner = Cleaner(float(sample_rate)) if options.cleaning else None
         self.reset()
@@ -303,14 +304,9 @@ class Receiver:
             self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
             return
         keep = slice(BINS // 8, BINS // 8 + HOP)
-        matched = {one: self._pulses.response(one) for one in set(pulses)}
-        edges = {one: self._pulses.edges(one) for one in matched}
         filtered = np.empty((3, *spectra.shape), np.complex64)
-        responses = (self._whole[None], _of_each(matched, pulses), _of_each(edges, pulses))
-        for one, response in zip(filtered, responses, strict=True):
-            # Real and imaginary parts by the same numbers: as a product of complex ones it takes twice as long.
-            parts = np.repeat(response, 2, axis=1)
-            np.multiply(spectra.view(np.float32), parts, out=one.view(np.float32))
+        # Real and imaginary parts by the same numbers: as a product of complex ones it takes twice as long.
+        np.multiply(spectra.view(np.float32), self._responses(pulses), out=filtered.view(np.float32))
         whole, samples, edge = scipy.fft.ifft(filtered, axis=2, overwrite_x=True)
         power = _span_powers(whole)
         self._power = np.concatenate((self._power, power))
@@ -320,6 +316,22 @@ class Receiver:
         self._clocks += self._clock.process(self._line.process(edge, keep.start), ended)
         self._path.keep(_REMEMBERED + len(spectra))  # what comes next asks for those of all these blocks
         self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
+
+    def _responses(self, pulses: list[Pulse]) -> NDArray[np.float32]:
+        """Return the channel's, the matched and the timing's filter for each block's pulse, [3, b or 1, 2 BINS].
+
+        Each value stands twice, for real and imaginary parts; one row where all blocks have the same pulse.
+        """
+        one = pulses[0]
+        if all(other is one or other == one for other in pulses):
+            if self._filters is None or self._filters[0] != one:
+                columns = (self._whole, self._pulses.response(one), self._pulses.edges(one))
+                self._filters = (one, np.repeat(np.stack(columns)[:, None], 2, axis=2))
+            return self._filters[1]
+        matched = {one: self._pulses.response(one) for one in set(pulses)}
+        edges = {one: self._pulses.edges(one) for one in matched}
+        rows = np.array([[self._whole, matched[one], edges[one]] for one in pulses], np.float32)
+        return np.repeat(np.swapaxes(rows, 0, 1), 2, axis=2)
 
     def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
         """Return the symbols whose time is known, complex64 [n], and their channel samples, float64 [n]."""
@@ -520,10 +532,3 @@ def _span_powers(channel: NDArray[np.complex64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore", invalid="ignore"):
         power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
     return np.asarray(np.fmin(power, _MOST_POWER), np.float64)
-
-
-def _of_each(responses: dict[Pulse, NDArray[np.float32]], pulses: list[Pulse]) -> NDArray[np.float32]:
-    """Return the response for each block's pulse, [b, BINS]; one row where all are the same."""
-    if len(responses) == 1:
-        return responses[pulses[0]][None]
-    return np.stack([responses[one] for one in pulses])

@@ -16,7 +16,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.native import ClockLimits, kernels
-from amrq.receive.channel import HOP
+from amrq.receive.channel import HOP, windows
 
 __all__ = ["LINES", "Clock", "Instants", "Line", "interpolate"]
 
@@ -234,7 +234,7 @@ class Clock:
             the fits, each array [blocks], and the samples, complex64 [blocks, window].
         """
         last = self._starts(ends, window)
-        rows = np.lib.stride_tricks.sliding_window_view(self._line, window)[last]
+        rows = windows(self._line, window)[last]
         bins = max(_PAD * window, _LEAST_BINS)
         reach = int(_ERROR * self._symbols * bins) + 1
         native = kernels()
