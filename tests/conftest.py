@@ -3,6 +3,7 @@
 
 import json
 import platform
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from hypothesis import settings
 
 import amrq  # noqa: F401  # first: it keeps onnxruntime, which some tests import themselves, from reporting
 from amrq.native import Kernels, kernels, missing
+
+# A shell has what it starts in the background ignore Ctrl-C, and that is inherited: tests send it to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, wherever it runs: a failure can be repeated, and a pass is not luck.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
