@@ -28,6 +28,7 @@ __all__ = [
     "message_on_axis",
     "mirrored",
     "outcome",
+    "overshot",
     "peaked",
     "pictured",
     "switched",
@@ -57,6 +58,8 @@ _DEEPEST, _AUDIBLE = 1.2, (25e3, 36e3)
 with the error of a box."""
 _VALUES, _SPARSE, _ON_AXIS = (2.45, 2.75), (7.0, 9.0), (0.5, 0.7)
 """Kurtosis of what lies on one axis: more than that of symbols' levels, less than that of pulses; share that does."""
+_PATTERN = 0.6, 0.9
+"""Share in lines of what lies on one axis: of a pattern; noise of a limited band has less than 0.1."""
 _LED, _CARRIER = 0.3, (0.2, 0.5)
 """So much less on the axis is enough where the carrier has such a share of the power."""
 _SIDED, _AWAY, _FARTHER = (8.0, 16.0), (3.5, 6.0), (2.5, 4.0)
@@ -99,6 +102,11 @@ _MODEM = 0.6
 """Of an eye: so much of it a modem found in FM explains."""
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
+_OVERSHOT = 1.1, 1.4
+"""Distance of levels by the mean of symbols over that in their middle: of 270 signals of frequency keying, with faults of
+air and receiver, 1.05 at most."""
+_PATTERNED, _VARIES = 0.3, (1.03, 1.06)
+"""Surprise of a pattern; and mean squared power over squared mean, noise taken off, of an envelope that varies."""
 _PHASES = 0.5
 """Of two levels: from here on they are turns of a phase."""
 _WIDE_OFDM = 500e3
@@ -296,12 +304,27 @@ def outcome(received: ReceivedLinear) -> tuple[float, float, float]:
 
 def _keyed(case: Case, name: str) -> tuple[float, ...]:
     """Return the eye with wanted and with other levels, how far the envelope is from constant, and audio."""
-    eye, fits = _eye(case), levels_of(case.look) == name and case.look.frequency_keying.phase_like < _PHASES
+    eye = _eye(case)
+    fits = (
+        levels_of(case.look) == name and max(case.look.frequency_keying.phase_like, overshot(case)) < _PHASES
+    )
     if eye > _WIDE_EYE:
         eye *= 1 - _MODEM * modem_inside(case.look)
     audio = audible(case, name != "fskm")
     eye *= 1 - audio
     return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case), audio
+
+
+def overshot(case: Case) -> float:
+    """Return how clearly a frequency is that of phases that turn, and not keyed, 0 to 1.
+
+    It is another one between its levels than on them: the mean over a symbol is farther off than the symbol's middle. A
+    pattern that comes again and again has levels at some rate, whatever it is of: in an envelope that varies it is one
+    of phases.
+    """
+    found = case.look.frequency_keying
+    again = found.surprise is not None and found.surprise < _PATTERNED
+    return max(ramp(found.squareness, *_OVERSHOT), float(again) * ramp(found.envelope, *_VARIES))
 
 
 def mirrored(case: Case) -> float:
@@ -340,6 +363,8 @@ def message_on_axis(case: Case) -> float:
         return 0.0
     found = case.look.real_axis
     values = ramp(found.kurtosis, *_VALUES) * (1 - ramp(found.kurtosis, *_SPARSE))
+    # A pattern that comes again and again has lines, as voices have; but what is wider than audio is no voice.
+    values *= 1 - ramp(found.lined, *_PATTERN) * ramp(case.look.bandwidth, *_AUDIBLE)
     # Without a carrier the phase is that of the sum, which follows what lies across a little.
     led = _LED * ramp(found.carrier, *_CARRIER)
     return ramp(found.alone + led, *_ON_AXIS) * values

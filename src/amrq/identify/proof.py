@@ -35,6 +35,7 @@ from amrq.identify.numbers import (
     message_on_axis,
     mirrored,
     outcome,
+    overshot,
     peaked,
     pictured,
     switched,
@@ -61,8 +62,10 @@ at 0.9 it would cost three times as many, and keep hardly fewer names of familie
 _CARRIED, _MOST_UNPROVEN = 0.5, 0.85
 """Probability of such a family, at most, from that share to a share of 1."""
 _WEAK_PROOF = 0.8
-"""What a line without sidebands, peaks of a frequency, the skew of a voice's spectrum, and a wide band that is like
-noise prove at most: others have them, too, so that a family is below 0.9 by them alone."""
+"""What a line without sidebands, peaks of a frequency, and the skew of a voice's spectrum prove at most: others have
+them, too, so that a family is below 0.9 by them alone."""
+_LIKE_NOISE = 0.35
+"""What a wide band that is like noise proves of OFDM: a single sideband of noise is the same."""
 _SHARP, _DWELLS = 0.3, 0.5
 """Proof that frequency keying without a rest is, and one between two held tones, whose pattern repeats."""
 _ROUND_ENVELOPE = 0.18
@@ -73,6 +76,8 @@ envelope varies by more than that: so sure at most."""
 _ROUNDED, _GAP, _HALVES = 0.9, 0.04, 0.12
 """Share of a frequency's power in one line, of round keys by turns; lowest frequency over the symbol rate, of keys that
 balance each other (random ones have 0.005); and how far tones may be off half and whole waves, symbol rates."""
+_MODEMS, _USUAL = (50.0, 75.0, 100.0, 300.0, 600.0, 1200.0, 1600.0, 2400.0, 4800.0), 0.02
+"""Bd: of modems that are sent as audio; and how far a rate may be off."""
 _NO_NEWS, _UNSTEADY = 0.1, 0.25
 """Surprise of a pattern that repeats, and variation of the envelope from which on it may be one of phase keying."""
 _WIDE, _LOWEST = 30e3, 4.5
@@ -140,7 +145,7 @@ def limit_of(case: Case, name: str, share: float) -> float:
         most = min(most, _UNTOLD)
     if name in _NO_CODE and case.has("spreading") and case.look.spreading.confidence > _PERHAPS_CODE:
         most = min(most, _UNTOLD)  # its symbols may be chips
-    if (name == "fsk2" and _is_audio(case)) or (name == "fm" and _may_be_manchester(case)):
+    if (name == "fsk2" and _is_audio(case)) or (name == "fm" and _may_be_keys(case)):
         most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
 
@@ -201,6 +206,7 @@ def _unlike_keys(case: Case, name: str) -> float:
         chord(case),
         waved(case.look),
         found.phase_like,
+        overshot(case),
         ramp(found.swept, *_SWEPT),
     )
     against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
@@ -281,15 +287,20 @@ def _is_audio(case: Case) -> bool:
     return by_turns or spread.lowest / found.symbol_rate > _GAP
 
 
-def _may_be_manchester(case: Case) -> bool:
-    """Return whether a modem's tones in FM are half and whole waves of a bit: keys of Manchester code are as long."""
+def _may_be_keys(case: Case) -> bool:
+    """Return whether what a modem in FM sends may be keys of the carrier.
+
+    Half and whole waves of a bit are as long as keys of Manchester code; and a modem with a rate that none is known for
+    may be a pattern of keys.
+    """
     if not case.has("fm"):
         return False
     found = case.look.fm
     if found.tones is None or not found.inner_symbol_rate:
         return False
     low, high = (tone / found.inner_symbol_rate for tone in found.tones)
-    return abs(low - 0.5) < _HALVES and abs(high - 1) < _HALVES
+    usual = min(abs(found.inner_symbol_rate / rate - 1) for rate in _MODEMS) < _USUAL
+    return not usual or (abs(low - 0.5) < _HALVES and abs(high - 1) < _HALVES)
 
 
 def _fm(case: Case) -> float:
@@ -378,7 +389,7 @@ def _quarter(case: Case) -> float:
 
 def _ofdm(case: Case) -> float:
     prefix, _, wide = NUMBERS["ofdm"](case)
-    return max(ramp(prefix, 0.1, 0.4), _WEAK_PROOF * ramp(wide, 0.1, 0.4))
+    return max(ramp(prefix, 0.1, 0.4), _LIKE_NOISE * ramp(wide, 0.1, 0.4))
 
 
 def _spread(case: Case) -> float:
