@@ -103,8 +103,8 @@ _MODEM = 0.6
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
 _OVERSHOT = 1.1, 1.4
-"""Distance of levels by the mean of symbols over that in their middle: of 270 signals of frequency keying, with faults of
-air and receiver, 1.05 at most."""
+"""Distance of levels by the mean of symbols over that in their middle: of 270 signals of frequency keying, with faults
+of air and receiver, 1.05 at most."""
 _PATTERNED, _VARIES = 0.3, (1.03, 1.06)
 """Surprise of a pattern; and mean squared power over squared mean, noise taken off, of an envelope that varies."""
 _PHASES = 0.5

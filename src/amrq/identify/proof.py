@@ -76,6 +76,10 @@ envelope varies by more than that: so sure at most."""
 _ROUNDED, _GAP, _HALVES = 0.9, 0.04, 0.12
 """Share of a frequency's power in one line, of round keys by turns; lowest frequency over the symbol rate, of keys that
 balance each other (random ones have 0.005); and how far tones may be off half and whole waves, symbol rates."""
+_FILTERED = 1.05
+"""Mean squared power over squared mean, noise taken off: of OQPSK with filtered points at least."""
+_A_PATTERN = 0.6
+"""Surprise of symbols, of which a pattern that comes again and again has less; random ones have 1."""
 _MODEMS, _USUAL = (50.0, 75.0, 100.0, 300.0, 600.0, 1200.0, 1600.0, 2400.0, 4800.0), 0.02
 """Bd: of modems that are sent as audio; and how far a rate may be off."""
 _NO_NEWS, _UNSTEADY = 0.1, 0.25
@@ -132,7 +136,7 @@ def limit_of(case: Case, name: str, share: float) -> float:
     proven = UNPROVEN + (1 - UNPROVEN) * proof_of(case, name, share)
     most = max(proven, unproven(share * (1 - contradiction_of(case, name))))
     alike = (name == "fsk2" and _is_ambiguous(case)) or (
-        name == "oqpsk" and case.look.envelope < _ROUND_ENVELOPE
+        name == "oqpsk" and (case.look.envelope < _ROUND_ENVELOPE or _may_be_msk(case))
     )
     eighths = case.may_be_eighths() or (
         case.has("phase_keying") and case.look.phase_keying.pi4dqpsk > _PERHAPS_EIGHTHS
@@ -145,6 +149,9 @@ def limit_of(case: Case, name: str, share: float) -> float:
         most = min(most, _UNTOLD)
     if name in _NO_CODE and case.has("spreading") and case.look.spreading.confidence > _PERHAPS_CODE:
         most = min(most, _UNTOLD)  # its symbols may be chips
+    surprise = case.look.frequency_keying.surprise if name == "fsk4" else None
+    if surprise is not None and surprise < _A_PATTERN:
+        most = min(most, _UNTOLD)  # the levels may be a filter's, of two
     if (name == "fsk2" and _is_audio(case)) or (name == "fm" and _may_be_keys(case)):
         most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
@@ -273,6 +280,14 @@ def _is_ambiguous(case: Case) -> bool:
     turns = found.index is not None and found.index < _ALIKE_INDEX and envelope > _ALIKE_ENVELOPE
     repeats = found.surprise is not None and found.surprise < _NO_NEWS and envelope > _UNSTEADY
     return turns or repeats
+
+
+def _may_be_msk(case: Case) -> bool:
+    """Return whether OQPSK may be MSK or GMSK: two levels show in the frequency, and its envelope is a constant one."""
+    if not case.has("frequency_keying"):
+        return False
+    found = case.look.frequency_keying
+    return found.levels == 2 and found.clock_rate is not None and found.envelope < _FILTERED
 
 
 def _is_audio(case: Case) -> bool:
