@@ -17,7 +17,7 @@ from amrq.classes import linear_class
 from amrq.cli.report import survey_lines
 from amrq.identify import EmissionIdentity
 from amrq.outputs import decision_schema, emission_schema
-from amrq.recordings.recording import AnalyticSignal
+from amrq.recordings import AnalyticSignal
 from amrq.scan import EmissionRecord, Survey, survey_recording
 from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module

@@ -9,7 +9,14 @@ from amrq.recordings.open_recording import (
     format_of,
     open_recording,
 )
-from amrq.recordings.recording import Annotation, Recording, RecordingInfo, UpperHalf, facts_of_name
+from amrq.recordings.recording import (
+    AnalyticSignal,
+    Annotation,
+    Recording,
+    RecordingInfo,
+    UpperHalf,
+    facts_of_name,
+)
 from amrq.recordings.sample_stream import SampleStream, is_stream
 from amrq.recordings.sigmf_metadata import read_sigmf_json
 from amrq.recordings.sigmf_recording import write_sigmf
@@ -18,6 +25,7 @@ __all__ = [
     "FORMATS",
     "RAW_FORMATS",
     "SUFFIXES",
+    "AnalyticSignal",
     "Annotation",
     "Recording",
     "RecordingInfo",

@@ -53,7 +53,7 @@ class AnalyticSignal:
     """x + i H(x), where H shifts each frequency by a quarter of its period: what has a positive frequency in x stays.
 
     The sample rate stays, and 0 Hz is that of the real signal: a tone of 1,500 Hz is at 1,500 Hz. Its amplitude
-        stays too.
+    stays too.
 
     Args:
         samples: float32, as `SampleFile` reads them.
