@@ -7,7 +7,6 @@ noise for half of the time. What is on for as many as a hundred times the recipr
 bandwidth meanwhile, is no keyed carrier, whose bandwidth comes from its edges: so it is identified alone.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy import fft
 from amrq.identify.identity import EmissionIdentity
 from amrq.model import UNKNOWN
 
-__all__ = ["bursts_within", "of_bursts"]
+__all__ = ["bursts_within", "filled", "of_bursts"]
 
 _SMOOTH = 8.0
 """Over the bandwidth: what the power is a mean over. Noise alone then scatters by a third."""
@@ -42,8 +41,11 @@ _WITHIN = ("fsk2", "fsk4", "fskm", "linear", "pi4dqpsk", "oqpsk", "ofdm", "dsss"
 """Families that packets carry. A carrier within pulses is a keyed one."""
 _LIKELY, _MOST_SURE, _LEFT = 0.6, 0.88, "bursts of something else than a carrier"
 """Confidence of what bursts carry, at least and at most; reason why nothing is said."""
-_FILLED = 0.5
-"""Of the box: what is within the bursts has at least that bandwidth where they are no keyed carrier."""
+_MOST_POWER, _STEPS = 0.7, 128
+"""Share of the power, and steps of the box, by which is said how much of it is filled."""
+_CARRIER, _FILLED = 0.1, 0.2
+"""Of the box: what holds most of the power in less is a keyed carrier, that may drift as it begins; what takes more is
+surely none."""
 
 _Samples = NDArray[np.complex64]
 
@@ -111,15 +113,36 @@ def bursts_within(iq: _Samples, sample_rate: float, edges: tuple[float, float]) 
     return np.concatenate([iq[start:stop] for start, stop in runs])
 
 
-def of_bursts(first: EmissionIdentity, inside: EmissionIdentity, width: float) -> EmissionIdentity:
+def filled(iq: _Samples, sample_rate: float, edges: tuple[float, float]) -> float:
+    """Return the share of a box that the strongest steps take which hold 70 % of its power, 0 to 1.
+
+    Args:
+        iq: complex64 [n].
+        sample_rate: samples a second, above 0.
+        edges: of the box, Hz from 0 Hz of `iq`.
+
+    >>> carrier = np.ones(4000, np.complex64)
+    >>> noise = np.random.default_rng(1).normal(size=(4000, 2)) @ [1, 1j]
+    >>> filled(carrier, 4.0, (-0.8, 0.8)) < 0.05, filled(noise, 4.0, (-0.8, 0.8)) > 0.5
+    (True, True)
+    """
+    place = np.floor((fft.fftfreq(len(iq), 1 / sample_rate) - edges[0]) / (edges[1] - edges[0]) * _STEPS)
+    inside = (place >= 0) & (place < _STEPS)
+    spectrum = fft.fft(iq)[inside]
+    power = np.bincount(place[inside].astype(np.int64), spectrum.real**2 + spectrum.imag**2, _STEPS)
+    sums = np.cumsum(np.sort(power)[::-1])
+    return float(np.searchsorted(sums, _MOST_POWER * sums[-1]) + 1) / _STEPS
+
+
+def of_bursts(first: EmissionIdentity, inside: EmissionIdentity, share: float) -> EmissionIdentity:
     """Return the answer of the bursts where it is one, with times and levels of the whole look.
 
     Args:
         first: of the whole look.
         inside: of its bursts alone.
-        width: of the emission's box, Hz.
+        share: of the box that is filled in the bursts (`filled`).
     """
-    if first.measures is None or inside.measures is None:
+    if first.measures is None or inside.measures is None or (first.family in _KEYED and share < _CARRIER):
         return first
     if inside.family in _WITHIN and inside.confidence >= _LIKELY:
         if first.family not in (UNKNOWN, *_KEYED) and first.confidence > inside.confidence:
@@ -133,7 +156,6 @@ def of_bursts(first: EmissionIdentity, inside: EmissionIdentity, width: float) -
         )
         sure = min(inside.confidence, _MOST_SURE)
         return replace(inside, confidence=sure, most=min(inside.most, _MOST_SURE), measures=measures)
-    filled = math.isfinite(inside.measures.bandwidth) and inside.measures.bandwidth > _FILLED * width
-    if first.family == "ook" and inside.family == UNKNOWN and filled:
+    if first.family == "ook" and inside.family == UNKNOWN and share > _FILLED:
         return EmissionIdentity(reason=_LEFT, measures=first.measures, families=inside.families)
     return first

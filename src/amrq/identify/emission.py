@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.classifier import Classifier, FamilyModel
-from amrq.identify.bursts_inside import bursts_within, of_bursts
+from amrq.identify.bursts_inside import bursts_within, filled, of_bursts
 from amrq.identify.evidence import FamilyEvidence, not_learnt, weigh_families
 from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
@@ -175,7 +175,8 @@ def _within_bursts(look: EmissionLook, found: EmissionIdentity) -> EmissionIdent
     if iq is None:
         return found
     iq = iq[: quick_length(len(iq))]
-    return of_bursts(found, _identified(_look_at(look, iq)), look.bandwidth)
+    share = filled(iq, look.sample_rate, look.band())
+    return of_bursts(found, _identified(_look_at(look, iq)), share)
 
 
 def _look_at(look: EmissionLook, iq: NDArray[np.complex64]) -> EmissionLook:
