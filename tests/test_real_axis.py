@@ -55,6 +55,14 @@ def test_symbols_have_few_levels(levels: int, rolloff: float) -> None:
     assert found.kurtosis < 2.45
 
 
+def test_a_pattern_that_comes_again_and_again_has_lines_and_noise_has_none() -> None:
+    generator = rng("a pattern on an axis")
+    pattern = np.tile(_limited(256, generator), COUNT // 256)
+    assert measure_real_axis(_in_noise(pattern, 20.0, generator), RATE, WIDTH).lined > 0.9
+    # A dozen of lines with three bins beside each are a fortieth of the 3,300 on both sides; the strongest have more.
+    assert measure_real_axis(_in_noise(_limited(COUNT, generator), 20.0, generator), RATE, WIDTH).lined < 0.2
+
+
 def test_what_is_silent_or_short_says_nothing() -> None:
     assert measure_real_axis(np.zeros(4096, np.complex64), RATE).kurtosis == 0
     assert measure_real_axis(np.ones(100, np.complex64), RATE).kurtosis == 0

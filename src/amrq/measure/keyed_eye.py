@@ -12,7 +12,7 @@ of most codes are on and off for different times, or for three symbols and more.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,9 @@ _LONG, _LONGER = 3, (0.06, 0.14)
 """Symbols of a long run, and share of such runs: random keys have a quarter."""
 _UNEVEN = 0.12, 0.3
 """Logarithm of the mean length of what is on over that of what is off: a modem's half waves are equal."""
+_SLOWER, _SLOW = (1 / 64, 1 / 8), (0.01, 0.02)
+"""Symbol rates between which keys have power, slower than all audio of a modem, and share of theirs: random keys have a
+fifth, position and Manchester codes 0.025, a modem less than 0.01."""
 _VARIED = 0.05, 0.15
 """Share of runs of one level that are not as long as most: a sweep that leaves the box again and again has none."""
 _LEAST_CHANGE = 0.15
@@ -100,12 +103,31 @@ def measure_keyed_eye(
     slope = np.gradient(envelope.astype(np.float64))
     power = slope * slope
     power -= power.mean()
-    best = KeyedEye()
+    best, of_noise = KeyedEye(), noise / top
+    spectrum = np.square(np.abs(fft.rfft((envelope - envelope.mean()) * np.hanning(count))))
+    spectrum *= float(envelope.var()) / max(float(spectrum.sum()), 1e-30)
     for rate in _clocks(power, sample_rate, min(2 * top, 0.45 * sample_rate)):
         found = _eye(envelope.astype(np.float64), power, sample_rate, rate, noise)
+        slow = _slow(spectrum, sample_rate / count, rate, of_noise)
+        found = replace(found, confidence=found.confidence * _ramp(slow, *_SLOW))
         if found.confidence > best.confidence or best.symbol_rate is None:
             best = found
     return best
+
+
+def _slow(spectrum: _Reals, step: float, rate: float, noise: float) -> float:
+    """Return the share of an envelope's power up to an eighth of a symbol rate, noise taken off.
+
+    Args:
+        spectrum: power in steps of frequency, from 0 on, without the mean.
+        step: Hz.
+        rate: symbols a second.
+        noise: of the envelope, power a Hz.
+    """
+    first, last = (max(round(part * rate / step), 1) for part in _SLOWER)
+    whole = float(spectrum.sum()) - noise * len(spectrum) * step
+    inside = float(spectrum[first:last].sum()) - noise * (last - first) * step
+    return inside / whole if whole > 0 else 0.0
 
 
 def _clocks(power: _Reals, sample_rate: float, top: float) -> list[float]:
