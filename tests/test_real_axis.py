@@ -57,7 +57,7 @@ def test_symbols_have_few_levels(levels: int, rolloff: float) -> None:
 
 def test_a_pattern_that_comes_again_and_again_has_lines_and_noise_has_none() -> None:
     generator = rng("a pattern on an axis")
-    pattern = np.tile(_limited(256, generator), COUNT // 256)
+    pattern = np.tile(_limited(32, generator), COUNT // 32)  # six lines on either side
     assert measure_real_axis(_in_noise(pattern, 20.0, generator), RATE, WIDTH).lined > 0.9
     # A dozen of lines with three bins beside each are a fortieth of the 3,300 on both sides; the strongest have more.
     assert measure_real_axis(_in_noise(_limited(COUNT, generator), 20.0, generator), RATE, WIDTH).lined < 0.2
