@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from seeds import rng
-from small_models import linear_model, linear_onnx
+from small_models import linear_model, linear_onnx, slow_model
 
 from amrq.classifier import make_classifier
 from amrq.errors import AmrqError
@@ -82,3 +82,19 @@ def test_refused(tmp_path: Path) -> None:
     write_contract(broken, Contract("nan", ("a", "b", "c"), 32))
     with pytest.raises(AmrqError, match="not finite"):
         make_classifier(broken).classify(chunks_of(1.0))
+
+
+def test_a_call_in_a_hurry_is_given_up_and_its_chunks_are_lost(tmp_path: Path) -> None:
+    """Also one that is at work; until the classifier is opened again."""
+    classifier = make_classifier(slow_model(tmp_path / "slow.onnx", multiplications=2), "onnx")
+    classifier.open()
+    chunks = rng("classifier, hurry").standard_normal((5, 64)).view(np.complex128).astype(np.complex64)
+    assert classifier.classify(chunks).usable.all()
+    classifier.hurry(0.0)
+    while (found := classifier.classify(chunks)).lost is None:
+        pass  # the hurry begins in another thread
+    assert found.lost.all()
+    assert not found.usable.any()
+    classifier.close()
+    classifier.open()
+    assert classifier.classify(chunks).usable.all()

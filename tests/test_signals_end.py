@@ -56,7 +56,7 @@ def said(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A call of it for the chunks of a moment takes many seconds, and cannot be interrupted.
+    # A call of it for the chunks of a moment takes many seconds.
     return slow_model(tmp_path_factory.mktemp("endless") / "endless.onnx", 60, copies=16)
 
 
@@ -75,7 +75,8 @@ def test_a_signal_ends_a_session_whose_model_does_not_return(
         until(process, lambda: take.with_suffix(".sigmf-data").stat().st_size > 2_000_000)
         process.send_signal(number)
         err = said(process)
-    assert process.returncode in (2, 128 + number), err
+    # The call is given up; on a busy machine the whole program is.
+    assert process.returncode in (0, 2, 128 + number), err
     assert "Traceback" not in err and "Fatal" not in err
     document = json.loads(take.read_text())
     assert document["captures"][0]["core:datetime"].endswith("Z")

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import inspect
 import os
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.machine import onnx_runtime
 from amrq.model import Contract, find_model, open_model
 
 __all__ = [
@@ -148,6 +150,9 @@ class OnnxEngine(Engine):
         self._inputs = [i.name for i in self.session.get_inputs()]
         # The hypotheses' output, if there is one: the classes' probabilities follow from it.
         self._output = [self.session.get_outputs()[-1].name]
+        self._columns = len(self.contract.weighed())
+        self._calls = _calls()
+        self._ends: threading.Timer | None = None
 
     @property
     def source(self) -> str:
@@ -155,7 +160,7 @@ class OnnxEngine(Engine):
         return self.path.name
 
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Return logits float32 [N, H]; see `Engine`."""
+        """Return logits float32 [N, H]; see `Engine`. They are NaN from where on `hurry` gave a call up."""
         symbols, *side = self._inputs
         parts = []
         for start in range(0, len(iq), self._largest_call):
@@ -163,8 +168,40 @@ class OnnxEngine(Engine):
             fed = {symbols: iq[part]}
             if level is not None:
                 fed[side[0]] = level[part]
-            parts += self.session.run(self._output, fed)
+            try:
+                parts += self.session.run(self._output, fed, self._calls)
+            except Exception:
+                if not self._calls.terminate:
+                    raise
+                self.may_lose = True
+                parts.append(np.full((len(iq) - start, self._columns), np.nan, np.float32))
+                break
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def open(self) -> None:
+        """Prepare for a run: nothing is in a hurry."""
+        self.close()
+        self._calls, self.may_lose = _calls(), False
+
+    def close(self) -> None:
+        """End the hurry."""
+        ends, self._ends = self._ends, None
+        if ends is not None:
+            ends.cancel()
+
+    def hurry(self, seconds: float) -> None:
+        """Give up the call that is still at work after so many seconds, and all later ones, until the next `open`."""
+        self.close()
+        self._ends = threading.Timer(seconds, setattr, (self._calls, "terminate", True))
+        self._ends.daemon = True
+        self._ends.start()
+
+
+def _calls() -> Any:
+    """Return what calls of a session look at between two steps, to see whether they are to end."""
+    calls = onnx_runtime().RunOptions()
+    calls.log_severity_level = 4
+    return calls
 
 
 @dataclass(frozen=True)

@@ -473,11 +473,16 @@ WIDE int64_t amrq_point_steady(const double* re, const double* im, const struct 
     for (int64_t k = 0; k < bins; k++)
         level[k] = x[k] * x[k] + x[bins + k] * x[bins + k];
     int64_t steady = 0;
-    for (int64_t k = 0; k < bins; k++)
-        if (level[k] > top * (1 + 1e-5f)) { /* of two that are equal the first, whatever the rounding */
-            top = level[k];
-            steady = k;
-        }
+    for (int64_t start = 0; start < bins; start += EIGHT) { /* there are 8 bins a chunk */
+        float most = level[start];
+        for (int j = 1; j < EIGHT; j++)
+            most = level[start + j] > most ? level[start + j] : most;
+        for (int64_t k = start; most > top * (1 + 1e-5f) && k < start + EIGHT; k++)
+            if (level[k] > top * (1 + 1e-5f)) { /* of two that are equal the first, whatever the rounding */
+                top = level[k];
+                steady = k;
+            }
+    }
     return steady;
 }
 

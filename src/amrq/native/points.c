@@ -90,6 +90,9 @@ WIDE void amrq_point_means(const int32_t* cells, int64_t symbols, const float* s
     memset(total, 0, sizeof total);
     for (int64_t k = 0; k < symbols; k++) {
         const float* from = scores + ROW * (int64_t)cells[k];
+        const int64_t ahead = k + 12 < symbols ? k + 12 : k;
+        __builtin_prefetch(scores + ROW * (int64_t)cells[ahead]);
+        __builtin_prefetch(scores + ROW * (int64_t)cells[ahead] + SCORES);
         const row values = *(const loose_row*)from;
         for (int one = 0; one < SCORES; one++)
             total[one] += from[one] * values;

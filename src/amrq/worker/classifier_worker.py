@@ -27,8 +27,9 @@ _GATHERING = 5e-3
 """Seconds that a call waits for so many, unless the stream is live: a call for each buffer of the stream costs several
 times as much, most of it for threads that wait for one another."""
 _BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
-_HURRY = 2.0
-"""Seconds that a classifier which may have to wait for something gets when the stream stops."""
+_HURRY, _LIVE_HURRY = 2.0, 0.3
+"""Seconds that a classifier gets when the stream stops, for what it has taken already: a slow model, or one that has to
+wait for something. Of a live stream that is stopped nobody waits for the last decision longer."""
 
 
 class ClassifierWorker:
@@ -234,6 +235,8 @@ class ClassifierWorker:
     def stop(self) -> None:
         """End the thread: what waits beyond one call of the classifier is dropped, and counted; the rest is decided on.
 
+        What a slow classifier has not done after two seconds, of a live stream after a third of one, is dropped too.
+
         A stream that is not live and ends by itself has waited until nothing waits any more: nothing is dropped then.
 
         Raises:
@@ -243,7 +246,7 @@ class ClassifierWorker:
             self._drop_oldest(self._waiting - _MOST_AT_ONCE)
             self._closing = True
             self._arrived.notify()
-        self._classifier.hurry(_HURRY)
+        self._classifier.hurry(_LIVE_HURRY if self._live else _HURRY)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
