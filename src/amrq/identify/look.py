@@ -389,7 +389,8 @@ def _power_lines(look: EmissionLook) -> PowerLines:
 
 def _over_floor(spectrum: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Return powers over the mean of those around them, the lowest frequency first."""
-    power = fft.fftshift(np.square(np.abs(spectrum))).astype(np.float64)
+    power = np.square(spectrum.real.astype(np.float64)) + np.square(spectrum.imag.astype(np.float64))
+    power = fft.fftshift(power)
     if len(power) <= _LOCAL:
         return np.zeros(len(power))
     sums = np.concatenate([[0.0], np.cumsum(power)])

@@ -197,10 +197,9 @@ def quantile(values: NDArray[np.float32] | NDArray[np.float64], share: float) ->
     """
     place = share * (len(values) - 1)
     low = int(place)
-    high = min(low + 1, len(values) - 1)
-    ordered = np.partition(values, (low, high))
-    first, second = float(ordered[low]), float(ordered[high])
-    return first + (second - first) * (place - low)
+    ordered = np.partition(values, low)
+    first = float(ordered[low])
+    return first if place == low else first + (float(ordered[low + 1 :].min()) - first) * (place - low)
 
 
 def median(values: NDArray[np.float32] | NDArray[np.float64]) -> float:
