@@ -293,6 +293,22 @@ def test_json_of_a_linear_signal_begins_with_its_emission(tmp_path: Path) -> Non
     assert (tmp_path / "log").read_text() == result.stdout
 
 
+def test_a_carrier_with_the_same_line_on_either_side_is_amplitude_modulation() -> None:
+    # A detector whose bins are as narrow sees three carriers.
+    count = 3 * int(RATE)
+    made = 0.1 * (1 + 0.7 * np.cos(2 * np.pi * 1000 / RATE * np.arange(count)))
+    found = survey_recording(Samples(shift(made, 9000.0) + noise(count, 1e-4, "lines")), RATE)
+    assert found.main is not None and found.main.family == "am" and not found.others
+    assert abs(found.main.centre - 9000) < 100
+
+
+def test_three_carriers_that_are_not_alike_stay_three() -> None:
+    count = 3 * int(RATE)
+    made = sum(shift(np.full(count, 0.1), hertz) for hertz in (5000.0, 6100.0, 9000.0))
+    found = survey_recording(Samples(made + noise(count, 1e-4, "three")), RATE)
+    assert found.main is not None and found.main.family == "carrier" and len(found.others) == 2
+
+
 def test_a_real_recording_is_searched_where_it_can_hold_something() -> None:
     # Half of its band is empty: a floor that is taken from there makes all of the audio one signal.
     made = 0.05 * shift(keyed(2 * int(RATE), 850.0, 300.0), 7500.0)

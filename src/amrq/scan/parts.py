@@ -20,6 +20,7 @@ __all__ = [
     "OPPOSITE",
     "Part",
     "bridged",
+    "capped",
     "common_time",
     "crowd",
     "energy",
@@ -46,6 +47,9 @@ _MOST, _FEWEST = 1 << 17, 16
 """Samples that are looked at, at most, and moments, at least."""
 _MOMENT = 4.0
 """Over the narrower bandwidth: a moment."""
+
+_MOST_WHOLE = 0.85
+"""Confidence of a family of what is not measured against noise beside it, at most."""
 
 _Reals = NDArray[np.float64]
 
@@ -227,3 +231,19 @@ def likeness_of(
     if not (first.std() > 0 and second.std() > 0):
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
+
+
+def capped(record: EmissionRecord) -> EmissionRecord:
+    """Return a record with no more confidence than what was not measured against noise deserves; the rest is unknown.
+
+    >>> shares = {"am": 0.99, "ssb": 0.01}
+    >>> capped = capped(EmissionRecord(1, 0, 9, 0, 9, 0, 1, 0, 0, family="am", confidence=0.99, families=shares))
+    >>> capped.confidence, {name: round(share, 3) for name, share in capped.families.items()}
+    (0.85, {'am': 0.85, 'ssb': 0.009, 'unknown': 0.141})
+    """
+    if record.family == UNKNOWN or not record.confidence > _MOST_WHOLE:
+        return record
+    part = _MOST_WHOLE / record.confidence
+    families = {name: part * share for name, share in record.families.items()}
+    families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
+    return replace(record, confidence=_MOST_WHOLE, families=families)

@@ -7,6 +7,7 @@ all of the recording decides what the detector's emissions belong to: one signal
 several.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +24,14 @@ from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
 from amrq.recordings import UpperHalf
 from amrq.scan.findings import Findings
+from amrq.scan.lines_together import families_of_lines, without_name
 from amrq.scan.looks import Looker
 from amrq.scan.parts import (
     ALIKE,
     OPPOSITE,
     Part,
     bridged,
+    capped,
     common_time,
     crowd,
     energy,
@@ -75,6 +78,9 @@ _OF_CROWD, _NO_CROWD = 3, (UNKNOWN, _NOISE, "carrier")
 """Emissions of a crowd that are looked at, and what its first must not be: tones of a voice are carriers, too."""
 _OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", "LSB")
 """The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
+_LINE, _LINES = 0.02, (UNKNOWN, "carrier")
+"""Of the strongest one's energy, that a line of a signal has at least; what a line is called."""
+_FEW_LINES = 3
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
 _SAME_SYMBOLS = {"pi4dqpsk": "pi/4-DQPSK", "oqpsk": "OQPSK", "dsss": "DSSS"}
@@ -83,8 +89,6 @@ _LIKELY_BESIDE = 0.1
 """Share of such a family, from which on it is given."""
 _SURE = 0.8
 """Confidence of a family that is claimed of all of a recording in which the detector found nothing of the kind."""
-_MOST_WHOLE = 0.85
-"""Confidence of such a family, at most."""
 _OUTSIDE = 0.005
 """Of the power of what fills a recording, beyond either of its edges."""
 _PIECES, _FILLED = 4, 0.9
@@ -308,10 +312,32 @@ class _Search:
             doubts.append(
                 f"the detector saw {len(several)} emissions as one; this is the strongest with a name."
             )
-        elif main.pieces > 1:
+        lines = [one for one in (main, *rest) if one.energy >= _LINE * main.energy]
+        together = self._lines_as_one(lines, record, at, above)
+        if together is not None:
+            main, record = together
+            rest = [one for one in rest if one not in lines and not self._splatter(one, main)]
+            share = main.energy / max(sums, 1e-300)
+        if main.pieces > 1 and named is None:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
         found = replace(plain, main=record, share=share, alone=share > _ALONE)
         return self._listed(found, rest, main.energy, tuple(doubts))
+
+    def _lines_as_one(
+        self, lines: list[Part], record: EmissionRecord, at: _Reals, above: _Reals
+    ) -> tuple[Part, EmissionRecord] | None:
+        """Return what lines are as one signal, where they are one: slow tones, or a carrier with sidebands."""
+        if record.family not in _LINES:
+            return None
+        step = self._rate / self._bins
+        families = families_of_lines(lines, self._samples.read, self._samples.length, self._rate, step)
+        if not families:
+            return None
+        whole = functools.reduce(lambda one, other: union(one, other, at, above), lines)
+        found = self._identified(whole)
+        if found.family in families and found.confidence >= _TOGETHER:
+            return whole, found
+        return (whole, without_name(whole.record)) if len(families) > 1 and len(lines) > _FEW_LINES else None
 
     def _in_crowd(
         self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
@@ -486,7 +512,7 @@ class _Search:
         part = Part(record, ((0, self._samples.length),), 1.0)
         found = self._identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
-        return _capped(found)
+        return capped(found)
 
     def _identified(self, part: Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
         """Return a signal's record with what looks at several places of it say.
@@ -572,19 +598,3 @@ class _Search:
         turned = np.exp(-2j * np.pi * record.centre / self._rate * (start + np.arange(len(iq))))
         moved = (iq * turned).astype(np.complex64)
         return ChannelSamples(moved, self._rate, float(start), record.centre, 1.0)
-
-
-def _capped(record: EmissionRecord) -> EmissionRecord:
-    """Return a record with no more confidence than what was not measured against noise deserves; the rest is unknown.
-
-    >>> shares = {"am": 0.99, "ssb": 0.01}
-    >>> capped = _capped(EmissionRecord(1, 0, 9, 0, 9, 0, 1, 0, 0, family="am", confidence=0.99, families=shares))
-    >>> capped.confidence, {name: round(share, 3) for name, share in capped.families.items()}
-    (0.85, {'am': 0.85, 'ssb': 0.009, 'unknown': 0.141})
-    """
-    if record.family == UNKNOWN or not record.confidence > _MOST_WHOLE:
-        return record
-    part = _MOST_WHOLE / record.confidence
-    families = {name: part * share for name, share in record.families.items()}
-    families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
-    return replace(record, confidence=_MOST_WHOLE, families=families)
