@@ -52,3 +52,16 @@ def test_a_keyed_carrier_stays_keyed() -> None:
         np.asarray(keys + noise, np.complex64), 40e3, 10 * np.log10(2 * 0.05**2 / 40e3), (-1e3, 1e3), 20.0
     )
     assert found.family in ("ook", "unknown")
+
+
+def test_long_keys_fill_little_of_a_wide_box_and_packets_do() -> None:
+    random = rng("bursts", "filled")
+    edges = (-0.75e6, 0.75e6)
+    packets = bursts_within(_packets(random, 376, 800, 4), _RATE, edges)
+    keys = np.repeat(np.kron(random.integers(2, size=12), [1, 0]), 400)
+    keyed = keys + random.normal(size=(len(keys), 2)) @ [0.1, 0.1j]
+    long = bursts_within(keyed.astype(np.complex64), _RATE, edges)
+    assert packets is not None and long is not None
+    # Of 128 steps of the box; a run of 400 samples is as wide as one and a half of them.
+    assert bursts_inside.filled(long, _RATE, edges) < 0.05
+    assert bursts_inside.filled(packets, _RATE, edges) > 0.2
