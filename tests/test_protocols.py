@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Protocols as data, which of them an emission may be, and the command that lists them."""
 
+import csv
+import importlib
 import json
 import math
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from run_amrq import amrq_here, refused
@@ -521,3 +524,40 @@ def test_a_width_that_no_symbol_rate_and_deviation_make_excludes_a_protocol() ->
     for width, possible in ((138e3, False), (9e3, True), (700.0, False)):
         found = likely_protocols(Evidence("fsk4", measures={"bandwidth": width}, centre=440e6))
         assert ("DMR" in [one.protocol.name for one in found.found]) == possible
+
+
+# --- through the whole program ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def names() -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return importlib.import_module("protocol_names")
+
+
+@pytest.mark.parametrize("key", ["air-voice", "aprs-1200", "fm-stereo", "somfy-rts", "nb-iot"])
+def test_a_signal_with_its_parameters_in_its_band_is_told_as_it(names: ModuleType, key: str) -> None:
+    told = names.told_of(find_protocol(key))
+    assert told["result"] == "named" and told["alone"]
+
+
+def test_the_page_has_what_was_measured(names: ModuleType) -> None:
+    with names.RESULTS.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    page = names.PAGE.read_text(encoding="utf-8")
+    assert page == names.page_of(page, rows), "run benchmarks/protocol_names.py --pages"
+    assert {row["protocol"] for row in rows} == {one.key for one in PROTOCOLS}
+
+
+def test_a_quiet_moment_excludes_no_protocol_that_speaks() -> None:
+    """Less deviation than is stated is a pause; more is another system, and so is less of keyed frequency."""
+    for deviation, possible in ((800.0, True), (2.4e3, True), (9e3, False)):
+        found = likely_protocols(
+            Evidence("fm_narrow", "NBFM voice", measures={"deviation": deviation}, centre=446.1e6)
+        )
+        assert ("PMR446" in [one.protocol.name for one in found.found]) == possible
+    found = likely_protocols(
+        Evidence("fsk2", measures={"symbol_rate": 1200.0, "deviation": 800.0}, centre=466.1e6)
+    )
+    assert "POCSAG 1200" not in [one.protocol.name for one in found.found]

@@ -72,8 +72,8 @@ _PLAIN = 0.5
 _NORMAL = 0.5 * math.log(2 * math.pi * math.e)
 _USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 9: 0.5, 12: 0.5, 6: 0.5, 5: 0.5, 33: 0.5}
 """How often systems have so many tones, beside all other numbers, which have 0.03 each (docs/families.md)."""
-_JT65, _JT65_RATES, _JT65_WITHIN = {65: 4.0}, (11025 / 4096, 11025 / 2048), 0.01
-"""The same at the symbol rates of JT65, which no other system with so many tones has; and how far a rate may be off."""
+_JT65, _JT65_RATES, _JT65_WITHIN = {65: 4.0, 18: 1.0}, (11025 / 4096, 11025 / 2048), 0.01
+"""The same at the symbol rates of JT65, which only DominoEX shares; and how far a measured rate may be off."""
 _OTHER_TONES, _MOST_TONES = 0.03, 128
 _FEW, _LEAST_FREE, _INDICES, _EVEN_FEW = 24, 12, (4.0, 3.0, 2.0, 1.0), 0.8
 """Symbols, below which the usual spacings over the symbol rate are tried first, and no other ones; and how even they
@@ -550,7 +550,7 @@ def _number_of_tones(seen: int, count: int, symbol_rate: float = math.nan) -> tu
     logs = [count * np.log(np.maximum(seen - less, 1e-9) / tones) for less in (0, 1, 2)]
     inside = 1 - 2 * np.exp(logs[1] - logs[0]) + np.exp(logs[2] - logs[0])
     is_jt65 = any(abs(symbol_rate / one - 1) < _JT65_WITHIN for one in _JT65_RATES)
-    usual = _USUAL_TONES | (_JT65 if is_jt65 else {})
+    usual = _JT65 if is_jt65 else _USUAL_TONES
     prior = np.array([usual.get(int(one), 0.0) + _OTHER_TONES for one in tones])
     worth = np.log(prior) + np.log(tones - seen + 1) + logs[0] + np.log(np.maximum(inside, 1e-12))
     shares = np.exp(worth - worth.max())
