@@ -447,7 +447,7 @@ FLDIGI: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     **{f"BPSK{rate:.0f}": (LINEAR, {"symbol_rate": rate}) for rate in (31.25, 62.5, 125, 250, 500, 1000)},
     **{f"QPSK{rate:.0f}": (LINEAR, {"symbol_rate": rate}) for rate in (31.25, 62.5, 125, 250, 500)},
     **{f"8PSK{rate:.0f}": (LINEAR, {"symbol_rate": rate}) for rate in (125, 250, 500, 1000)},
-    "8PSK1200F": (LINEAR, {"symbol_rate": 1200}),
+    "8PSK1200F": (LINEAR, {"symbol_rate": 16000 / 13}),
     **{f"PSK{rate}R": (LINEAR, {"symbol_rate": rate}) for rate in (125, 500, 1000)},
     **{
         name: (PARALLEL, {})
