@@ -19,6 +19,7 @@ from amrq.identify import EmissionIdentity
 from amrq.outputs import decision_schema, emission_schema
 from amrq.recordings import AnalyticSignal
 from amrq.scan import EmissionRecord, Survey, survey_recording
+from amrq.scan import recorded_looks as looks_module
 from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module
 from amrq.scan import tones as tones_module
@@ -83,7 +84,7 @@ def test_a_signal_is_looked_at_where_it_is_strong(monkeypatch: pytest.MonkeyPatc
         starts.append(channel.start)
         return EmissionIdentity()
 
-    monkeypatch.setattr(survey_module.Looker, "identity", identity)
+    monkeypatch.setattr(looks_module.Looker, "identity", identity)
     survey_recording(Samples(iq), RATE)
     # The detector's looks come first; those at the signal are three at least, the strongest among them in the burst.
     assert any(abs(start - burst.start) < 6_000 for start in starts[-6:])
@@ -223,7 +224,7 @@ def test_what_fills_the_recording_is_claimed_with_a_word_on_it(monkeypatch: pyte
     iq = noise(4_000, 1.0, "filled")
     for claimed, named in ((0.95, True), (0.7, False)):
         identity = EmissionIdentity("OFDM", "ofdm", "named", claimed)
-        monkeypatch.setattr(survey_module.Looker, "identity", lambda *_, said=identity: said)
+        monkeypatch.setattr(looks_module.Looker, "identity", lambda *_, said=identity: said)
         found = survey_recording(Samples(iq), RATE)
         assert (found.main is not None) == named
         assert any("no noise beside it" in doubt for doubt in found.doubts) == named

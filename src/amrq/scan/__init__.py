@@ -4,6 +4,7 @@
 from amrq.scan.bands import open_band, sweep_steps
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
+from amrq.scan.recorded_looks import RecordedSamples
 from amrq.scan.recorder import Condition, EmissionRecorder
 from amrq.scan.records import (
     BandPicture,
@@ -18,7 +19,7 @@ from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
 from amrq.scan.session import ScanOutputOptions, ScanSession
 from amrq.scan.signal_watch import SignalCounts, SignalOptions, SignalWatch
-from amrq.scan.survey import RecordedSamples, Survey, survey_recording
+from amrq.scan.survey import Survey, survey_recording
 from amrq.scan.worker import ScanWorker
 
 __all__ = [

@@ -11,21 +11,17 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.channel import Channel, Channeliser, ChannelSamples
 from amrq.chunks import finite_samples
 from amrq.classifier import make_classifier
 from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
 from amrq.recordings import UpperHalf
-from amrq.scan.findings import Findings
 from amrq.scan.lines_together import families_of_lines, without_name
-from amrq.scan.looks import Looker
 from amrq.scan.parts import (
     ALIKE,
     OPPOSITE,
@@ -37,10 +33,10 @@ from amrq.scan.parts import (
     energy,
     largest,
     likeness_of,
-    spread,
     union,
 )
-from amrq.scan.records import EmissionRecord, ScanEvent, numbers_of, with_findings
+from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples
+from amrq.scan.records import EmissionRecord, ScanEvent
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import ScanOptions
 
@@ -93,25 +89,8 @@ _OUTSIDE = 0.005
 """Of the power of what fills a recording, beyond either of its edges."""
 _PIECES, _FILLED = 4, 0.9
 """Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
-_LOOK, _LOOKS = 1500.0, 6
-"""Bandwidths times seconds of a look, and how many of them are spread over the signal."""
-_TRIED, _PARTS_OF_LOOK, _STRONG, _FEWEST_LOOKS = 48, 8, 0.5, 3
-"""Stretches at most whose power is measured, by so many pieces each; those with more than a half of the most are looked
-at, or so many of the strongest."""
-_RATE = 4.0
-"""Bandwidths of the channel that is looked at."""
-_LEAST_BANDWIDTH = 500.0
 _SHORT = 64
-
-
-class RecordedSamples(Protocol):
-    """Samples that can be read anywhere: a recording."""
-
-    length: int
-
-    def read(self, start: int, count: int, /) -> NDArray[Any]:
-        """Return samples `start` to `start + count`."""
-        ...
+"""Samples: fewer are not looked at."""
 
 
 @dataclass(frozen=True)
@@ -221,8 +200,9 @@ class _Search:
     ) -> None:
         self._samples, self._rate, self._centre = samples, float(sample_rate), centre_hz
         classifier = make_classifier(options.model)
-        self._models = IdentifyModels(classifier, family_model(options.family_model))
+        models = IdentifyModels(classifier, family_model(options.family_model))
         self._scanner = BandScanner(sample_rate, centre_hz, options, classifier=classifier)
+        self._looks = RecordedLooks(samples, self._rate, self._scanner, models)
         most = max(_FEWEST_BINS, samples.length // _SPECTRA)
         self._bins = max(_FEWEST_BINS, 1 << min(int(math.log2(most)), int(math.log2(_BINS))))
         self._sums: _Reals = np.zeros(self._bins)
@@ -302,7 +282,9 @@ class _Search:
         rest = [one for one in merged if one is not main and not self._splatter(one, main)]
         sums = main.energy + sum(one.energy for one in rest)
         share = main.energy / max(sums, 1e-300)
-        record = self._identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
+        record = (
+            self._looks.identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
+        )
         doubts = []
         named, several = self._in_crowd(main, record, at, spectrum)
         if named is not None:
@@ -334,7 +316,7 @@ class _Search:
         if not families:
             return None
         whole = functools.reduce(lambda one, other: union(one, other, at, above), lines)
-        found = self._identified(whole)
+        found = self._looks.identified(whole)
         if found.family in families and found.confidence >= _TOGETHER:
             return whole, found
         return (whole, without_name(whole.record)) if len(families) > 1 and len(lines) > _FEW_LINES else None
@@ -344,13 +326,13 @@ class _Search:
     ) -> tuple[tuple[Part, EmissionRecord] | None, list[Part]]:
         """Return the strongest emission with a name in what may be a crowd, and all of them; None where it is none."""
         several = crowd(main, at, spectrum) if self._doubtful(record) else []
-        looks = ((one, self._identified(one)) for one in several[:_OF_CROWD])
+        looks = ((one, self._looks.identified(one)) for one in several[:_OF_CROWD])
         named = next((one for one in looks if one[1].family not in _NO_CROWD), None)
         if named is not None or not (self._doubtful(record) or record.label in _UNPROVEN_VOICE):
             return named, several
         # Slow tones side by side have the spectrum of a voice. But several that have tones are no voice.
         several = crowd(main, at, spectrum, full=True)
-        found = [(one, self._identified(one)) for one in several[:_OF_FULL]]
+        found = [(one, self._looks.identified(one)) for one in several[:_OF_FULL]]
         tones = [one for one in found if one[1].family in _TONES]
         sure = [one for one in tones if one[1].confidence >= _SURE and one[1].symbol_rate is not None]
         return max(
@@ -475,8 +457,6 @@ class _Search:
         a, b = one.record, other.record
         return likeness_of(self._samples.read, start, self._samples.length, self._rate, a, b)
 
-    # Looks
-
     def _whole(self, at: _Reals, spectrum: _Reals, floor: float) -> EmissionRecord | None:
         """Return what stands out of the spectrum's quietest part, identified; None where there is too little."""
         if self._samples.length < _SHORT:
@@ -510,91 +490,6 @@ class _Search:
             on=False,
         )
         part = Part(record, ((0, self._samples.length),), 1.0)
-        found = self._identified(part, None if full else 10 * math.log10(noise))
+        found = self._looks.identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
         return capped(found)
-
-    def _identified(self, part: Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
-        """Return a signal's record with what looks at several places of it say.
-
-        Args:
-            part: the signal.
-            noise_dbfs_per_hz: density of the noise; NaN: by the detector's floor; None: not known.
-        """
-        record, found = part.record, Findings()
-        looker = self._looker(noise_dbfs_per_hz)
-        blank = replace(record, label=UNKNOWN, family=UNKNOWN, symbol_rate=None)
-        for start, stop in self._places(part):
-            channel = self._channel(record, start, stop)
-            identity = looker.identity(channel, blank, True)
-            measures = numbers_of(identity.measures)
-            if measures.get("centre") is not None:
-                measures["centre"] = float(measures["centre"] or 0.0) + channel.centre
-            found.add(identity, measures)
-        centre, now = self._scanner.centre_hz, self._samples.length
-        fields = found.fields(all=True)
-        if not fields:
-            return record
-        record = replace(record, on=False, looks=len(found))
-        return with_findings(record, fields, self._rate, now, centre, part.stretches)
-
-    def _looker(self, noise_dbfs_per_hz: float | None) -> Looker:
-        by_detector = noise_dbfs_per_hz is not None and math.isnan(noise_dbfs_per_hz)
-        floor = (
-            np.asarray(self._scanner.picture().floor, np.float64)
-            if by_detector
-            else np.array([math.nan if noise_dbfs_per_hz is None else noise_dbfs_per_hz])
-        )
-        return Looker(self._scanner.ring, lambda: floor, self._models)
-
-    def _places(self, part: Part) -> list[tuple[int, int]]:
-        """Return the stretches that are looked at: where it is strong, spread over the times that it is on.
-
-        A detector's emission may last through the pauses of a signal, where a receiver's noise stands out of what a
-        filter leaves beside it.
-        """
-        window = max(_SHORT, round(_LOOK * self._rate / max(part.width, _LEAST_BANDWIDTH)))
-        length = self._samples.length
-        kept: list[tuple[int, int]] = []
-        for start, stop in part.stretches:
-            start, stop = max(0, start), min(length, stop)
-            count = max(1, 2 * (stop - start) // window - 1)
-            size = min(window, stop - start)
-            if size >= _SHORT:
-                kept += [
-                    (int(at), int(at) + size)
-                    for at in np.linspace(start, stop - size, min(count, _TRIED)).round()
-                ]
-        kept.sort(key=lambda one: (one[0] - one[1], one[0]))  # the longest first
-        if len(kept) < 2:
-            return kept
-        tried = spread([one for one in kept if one[1] - one[0] >= 0.5 * window] or kept, _TRIED)
-        power = np.array([self._power_in(part.record, *one) for one in tried])
-        strong: list[tuple[int, int]] = []
-        for number in np.argsort(-power, kind="stable").tolist():
-            start, stop = tried[number]
-            weak = power[number] < _STRONG * power.max() and len(strong) >= _FEWEST_LOOKS
-            if not weak and all(stop <= one[0] or start >= one[1] for one in strong):
-                strong.append((start, stop))
-        return spread(strong, _LOOKS)
-
-    def _power_in(self, record: EmissionRecord, start: int, stop: int) -> float:
-        """Return the mean power within an emission's edges, by a few short pieces of a stretch."""
-        length = max(16, 1 << math.ceil(math.log2(4 * self._rate / max(record.bandwidth, _LEAST_BANDWIDTH))))
-        length = min(length, stop - start)
-        places = np.linspace(start, stop - length, _PARTS_OF_LOOK).round().astype(int)
-        pieces = [np.asarray(self._samples.read(int(at), length), np.complex64) for at in places]
-        at = fft.fftfreq(length, 1 / self._rate)
-        power = np.square(np.abs(fft.fft(finite_samples(np.array(pieces)), axis=1))).mean(axis=0)
-        return float(power[(at >= record.lower) & (at <= record.upper)].sum()) / length
-
-    def _channel(self, record: EmissionRecord, start: int, stop: int) -> ChannelSamples:
-        """Return a signal's samples about 0 Hz, with noise beside it where there is some."""
-        iq = finite_samples(np.asarray(self._samples.read(start, stop - start), np.complex64))
-        width = max(record.bandwidth, _LEAST_BANDWIDTH)
-        if _RATE * width < 0.8 * self._rate:
-            channel = Channel(record.centre, _RATE / 1.25 * width)
-            return Channeliser(self._rate, [channel], start).take(iq)[0]
-        turned = np.exp(-2j * np.pi * record.centre / self._rate * (start + np.arange(len(iq))))
-        moved = (iq * turned).astype(np.complex64)
-        return ChannelSamples(moved, self._rate, float(start), record.centre, 1.0)

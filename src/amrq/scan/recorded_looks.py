@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at an emission in a recording: at several places of it, chosen by its power, which say together what it is."""
+
+import math
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.channel import Channel, Channeliser, ChannelSamples
+from amrq.chunks import finite_samples
+from amrq.identify import IdentifyModels
+from amrq.model import UNKNOWN
+from amrq.scan.findings import Findings
+from amrq.scan.looks import Looker
+from amrq.scan.parts import Part, spread
+from amrq.scan.records import EmissionRecord, numbers_of, with_findings
+from amrq.scan.scanner import BandScanner
+
+__all__ = ["RecordedLooks", "RecordedSamples"]
+
+_LOOK, _LOOKS = 1500.0, 6
+"""Bandwidths times seconds of a look, and how many of them are spread over the signal."""
+_TRIED, _PARTS_OF_LOOK, _STRONG, _FEWEST_LOOKS = 48, 8, 0.5, 3
+"""Stretches at most whose power is measured, by so many pieces each; those with more than a half of the most are looked
+at, or so many of the strongest."""
+_RATE = 4.0
+"""Bandwidths of the channel that is looked at."""
+_LEAST_BANDWIDTH = 500.0
+_SHORT = 64
+"""Samples: fewer are not looked at."""
+
+
+class RecordedSamples(Protocol):
+    """Samples that can be read anywhere: a recording."""
+
+    length: int
+
+    def read(self, start: int, count: int, /) -> NDArray[Any]:
+        """Return samples `start` to `start + count`."""
+        ...
+
+
+class RecordedLooks:
+    """Looks at the emissions of a recording.
+
+    Args:
+        samples: of the recording.
+        sample_rate: samples a second.
+        scanner: has searched it: its noise floor is the one that emissions are measured against.
+        models: that the looks are made with.
+    """
+
+    def __init__(
+        self, samples: RecordedSamples, sample_rate: float, scanner: BandScanner, models: IdentifyModels
+    ) -> None:
+        self._samples, self._rate, self._scanner, self._models = samples, sample_rate, scanner, models
+
+    def identified(self, part: Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
+        """Return a signal's record with what looks at several places of it say.
+
+        Args:
+            part: the signal.
+            noise_dbfs_per_hz: density of the noise; NaN: by the detector's floor; None: not known.
+        """
+        record, found = part.record, Findings()
+        looker = self._looker(noise_dbfs_per_hz)
+        blank = replace(record, label=UNKNOWN, family=UNKNOWN, symbol_rate=None)
+        for start, stop in self._places(part):
+            channel = self._channel(record, start, stop)
+            identity = looker.identity(channel, blank, True)
+            measures = numbers_of(identity.measures)
+            if measures.get("centre") is not None:
+                measures["centre"] = float(measures["centre"] or 0.0) + channel.centre
+            found.add(identity, measures)
+        centre, now = self._scanner.centre_hz, self._samples.length
+        fields = found.fields(all=True)
+        if not fields:
+            return record
+        record = replace(record, on=False, looks=len(found))
+        return with_findings(record, fields, self._rate, now, centre, part.stretches)
+
+    def _looker(self, noise_dbfs_per_hz: float | None) -> Looker:
+        by_detector = noise_dbfs_per_hz is not None and math.isnan(noise_dbfs_per_hz)
+        floor = (
+            np.asarray(self._scanner.picture().floor, np.float64)
+            if by_detector
+            else np.array([math.nan if noise_dbfs_per_hz is None else noise_dbfs_per_hz])
+        )
+        return Looker(self._scanner.ring, lambda: floor, self._models)
+
+    def _places(self, part: Part) -> list[tuple[int, int]]:
+        """Return the stretches that are looked at: where it is strong, spread over the times that it is on.
+
+        A detector's emission may last through the pauses of a signal, where a receiver's noise stands out of what a
+        filter leaves beside it.
+        """
+        window = max(_SHORT, round(_LOOK * self._rate / max(part.width, _LEAST_BANDWIDTH)))
+        length = self._samples.length
+        kept: list[tuple[int, int]] = []
+        for start, stop in part.stretches:
+            start, stop = max(0, start), min(length, stop)
+            count = max(1, 2 * (stop - start) // window - 1)
+            size = min(window, stop - start)
+            if size >= _SHORT:
+                kept += [
+                    (int(at), int(at) + size)
+                    for at in np.linspace(start, stop - size, min(count, _TRIED)).round()
+                ]
+        kept.sort(key=lambda one: (one[0] - one[1], one[0]))  # the longest first
+        if len(kept) < 2:
+            return kept
+        tried = spread([one for one in kept if one[1] - one[0] >= 0.5 * window] or kept, _TRIED)
+        power = np.array([self._power_in(part.record, *one) for one in tried])
+        strong: list[tuple[int, int]] = []
+        for number in np.argsort(-power, kind="stable").tolist():
+            start, stop = tried[number]
+            weak = power[number] < _STRONG * power.max() and len(strong) >= _FEWEST_LOOKS
+            if not weak and all(stop <= one[0] or start >= one[1] for one in strong):
+                strong.append((start, stop))
+        return spread(strong, _LOOKS)
+
+    def _power_in(self, record: EmissionRecord, start: int, stop: int) -> float:
+        """Return the mean power within an emission's edges, by a few short pieces of a stretch."""
+        length = max(16, 1 << math.ceil(math.log2(4 * self._rate / max(record.bandwidth, _LEAST_BANDWIDTH))))
+        length = min(length, stop - start)
+        places = np.linspace(start, stop - length, _PARTS_OF_LOOK).round().astype(int)
+        pieces = [np.asarray(self._samples.read(int(at), length), np.complex64) for at in places]
+        at = fft.fftfreq(length, 1 / self._rate)
+        power = np.square(np.abs(fft.fft(finite_samples(np.array(pieces)), axis=1))).mean(axis=0)
+        return float(power[(at >= record.lower) & (at <= record.upper)].sum()) / length
+
+    def _channel(self, record: EmissionRecord, start: int, stop: int) -> ChannelSamples:
+        """Return a signal's samples about 0 Hz, with noise beside it where there is some."""
+        iq = finite_samples(np.asarray(self._samples.read(start, stop - start), np.complex64))
+        width = max(record.bandwidth, _LEAST_BANDWIDTH)
+        if _RATE * width < 0.8 * self._rate:
+            channel = Channel(record.centre, _RATE / 1.25 * width)
+            return Channeliser(self._rate, [channel], start).take(iq)[0]
+        turned = np.exp(-2j * np.pi * record.centre / self._rate * (start + np.arange(len(iq))))
+        moved = (iq * turned).astype(np.complex64)
+        return ChannelSamples(moved, self._rate, float(start), record.centre, 1.0)
