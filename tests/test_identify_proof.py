@@ -106,3 +106,36 @@ def test_chips_of_a_code_are_no_sure_symbols(deviation: float) -> None:
     iq = iq + generator.normal(size=(len(iq), 2)) @ [deviation, 1j * deviation]
     found = said(iq.astype(np.complex64), 40e3, 11e3, linear=0.9)
     assert found.families.get("linear", 0.0) < 0.9
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_band_of_noise_is_no_sure_ofdm_whatever_a_model_thinks(place: int) -> None:
+    """Nothing repeats itself; a prefix that shows by chance is one of thousands that are looked for."""
+    found = said(filtered_noise(f"like subcarriers {place}"), 40e3, 10e3, ofdm=0.99)
+    assert found.families["ofdm"] < 0.9
+    if found.details.get("spacing") is None:
+        assert found.families["ofdm"] <= 0.7
+
+
+@pytest.mark.parametrize(("samples", "sure"), [(1024, False), (8192, True)])
+def test_sidebands_in_a_short_look_are_no_sure_am(samples: int, sure: bool) -> None:
+    """A burst's edges and a few keys have them as well: 256 bandwidths times seconds, and 2,048."""
+    generator = rng(f"a short look {samples}")
+    spectrum = generator.normal(size=(samples, 2)) @ [1, 1j]
+    audio = np.fft.ifft(np.where(abs(np.fft.fftfreq(samples) - 0.05) < 0.04, spectrum, 0)).real
+    carrier = 1 + 0.3 * audio / audio.std() + generator.normal(size=(samples, 2)) @ [0.03, 0.03j]
+    found = said(carrier.astype(np.complex64), 40e3, 10e3, am=0.9)
+    assert found.family == "am" and (found.confidence > 0.9) == sure
+
+
+def test_a_line_at_the_edge_of_a_box_is_not_all_that_is_there() -> None:
+    """What lies on its other side made the box as wide."""
+    generator = rng("a line aside")
+    for offset, most in ((0.0, 1.0), (0.35, 0.7)):
+        spectrum = generator.normal(size=(8192, 2)) @ [1, 1j]
+        beside = np.fft.ifft(np.where(abs(np.fft.fftfreq(8192) + 0.04) < 0.04, spectrum, 0))
+        line = np.exp(2j * np.pi * offset * 500 * np.arange(8192) / 2e3)
+        iq = line + 0.4 * beside / beside.std() + generator.normal(size=(8192, 2)) @ [0.02, 0.02j]
+        found = said(iq.astype(np.complex64), 2e3, 500.0, carrier=0.99)
+        assert found.families["carrier"] <= most
+        assert offset or found.families["carrier"] > 0.7

@@ -72,3 +72,14 @@ def test_the_same_repetitions_without_kernels(monkeypatch: pytest.MonkeyPatch) -
     assert np.allclose(compiled, spreading.repetitions(iq, lags, steps), rtol=1e-3)
     with pytest.raises(ValueError, match="within 700 samples"):
         native.repetitions(iq, np.array([695]), np.array([10]))
+
+
+def test_a_long_code_is_found_in_a_box_that_is_too_wide() -> None:
+    """Of 2.7 codes no fewer than 2.6 are left to be looked at, whatever the box."""
+    random = rng("a long code in a wide box")
+    data = random.choice([1, -1, 1j, -1j], 4)
+    iq = _shaped(np.outer(data, random.choice([-1.0, 1.0], 900)).ravel(), random, 12.0)
+    period = 900 / _CHIP_RATE
+    for wide in (1.0, 1.35):
+        found = measure_spreading(iq, _RATE, wide * 1.23e6)
+        assert found.code_period is not None and found.code_period == pytest.approx(period, rel=2e-3)

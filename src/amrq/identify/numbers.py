@@ -168,6 +168,10 @@ class Case:
         fourth, square = received.turn
         return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > _A_TURN)
 
+    def product(self) -> float:
+        """Return the look's bandwidths times seconds: so much independent evidence there is."""
+        return self.look.bandwidth * len(self.look.iq) / self.look.sample_rate
+
     def has(self, *measures: str) -> bool:
         """Return whether measures of the look were taken."""
         return all(name in self.look.__dict__ for name in measures)

@@ -66,6 +66,13 @@ _WEAK_PROOF = 0.8
 them, too, so that a family is below 0.9 by them alone."""
 _LIKE_NOISE = 0.35
 """What a wide band that is like noise proves of OFDM: a single sideband of noise is the same."""
+_PREFIX, _CHANCE_PREFIX, _ONCE, _NO_PREFIX = (0.1, 0.4), 14.0, 0.7, 0.7
+"""Confidence of a prefix that proves OFDM; how clear one is that noise of a limited band has in one of some hundred
+looks at a recording, at most, and what that one proves at most; and how sure OFDM is without one, at most.
+"""
+_SHORT_LOOK, _SHORTEST, _FEW_SIDED = 512.0, 384.0, 4.5
+"""Bandwidths times seconds: a look that is shorter than the latter may show a burst's edges, or a few keys, as AM's
+sidebands, and one that is shorter than the former where evidence of sidebands is less than the last."""
 _SHARP, _DWELLS = 0.3, 0.5
 """Proof that frequency keying without a rest is, and one between two held tones, whose pattern repeats."""
 _ROUND_ENVELOPE = 0.18
@@ -152,8 +159,18 @@ def limit_of(case: Case, name: str, share: float) -> float:
     surprise = case.look.frequency_keying.surprise if name == "fsk4" else None
     if surprise is not None and surprise < _A_PATTERN:
         most = min(most, _UNTOLD)  # the levels may be a filter's, of two
-    if (name == "fsk2" and _is_audio(case)) or (name == "fm" and _may_be_keys(case)):
+    unsure = (
+        (name == "fsk2" and _is_audio(case))
+        or (name == "fm" and _may_be_keys(case))
+        or (name == "am" and _is_short(case))
+        or (name == "ook" and _may_be_pulses(case))
+    )
+    if unsure:
         most = min(most, _UNTOLD)
+    if name in ("carrier", "ook") and _is_aside(case):
+        most = min(most, _ALIKE)
+    if name == "ofdm" and case.look.subcarriers.confidence < _PREFIX[0]:
+        most = min(most, _NO_PREFIX)
     return min(most, _ALIKE) if alike else most
 
 
@@ -266,6 +283,10 @@ _SHOWN = 0.35, 0.5
 """Confidence of levels that show."""
 _OTHER_LEVELS = 0.4, 0.8
 """Confidence of frequency keying with another number of levels, which speaks against a family."""
+_MODE_S, _AS_LONG, _MANCHESTER = 0.5e-6, 0.03, 2.2
+"""Seconds of a pulse of Mode S; by how much one may be off; and pulses and gaps of Manchester code, at most."""
+_STRONG_LINE, _ASIDE = 0.3, 0.22
+"""Share of a line, and bandwidths by which it is off the middle: of 51 simulated carriers above 0.9 one is so far."""
 _SUBAUDIBLE = 300.0
 """Hz: a sine below is a tone squelch, or a hum; keys by turns are faster, mostly."""
 
@@ -300,6 +321,26 @@ def _is_audio(case: Case) -> bool:
         return False
     by_turns = found.surprise is not None and found.surprise < _NO_NEWS and spread.in_tone > _ROUNDED
     return by_turns or spread.lowest / found.symbol_rate > _GAP
+
+
+def _is_short(case: Case) -> bool:
+    """Return whether a look is too short for its sidebands to be surely those of audio."""
+    few = case.product() < _SHORTEST
+    return few or (case.product() < _SHORT_LOOK and case.look.sidebands.evidence < _FEW_SIDED)
+
+
+def _is_aside(case: Case) -> bool:
+    """Return whether a line is so far off the middle of its box that something else made the box as wide."""
+    line, (lower, upper) = case.look.line, case.look.band()
+    return line.share > _STRONG_LINE and abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
+
+
+def _may_be_pulses(case: Case) -> bool:
+    """Return whether keys may be the pulses of Mode S: as long, with one or two between changes, as Manchester has."""
+    found = case.look.keying
+    if found.pulse is None or found.pulses is None or found.gaps is None:
+        return False
+    return abs(found.pulse / _MODE_S - 1) < _AS_LONG and max(found.pulses, found.gaps) < _MANCHESTER
 
 
 def _may_be_keys(case: Case) -> bool:
@@ -404,7 +445,10 @@ def _quarter(case: Case) -> float:
 
 def _ofdm(case: Case) -> float:
     prefix, _, wide = NUMBERS["ofdm"](case)
-    return max(ramp(prefix, 0.1, 0.4), _LIKE_NOISE * ramp(wide, 0.1, 0.4))
+    found = ramp(prefix, *_PREFIX)
+    if case.look.subcarriers.prefix is not None and case.look.subcarriers.clear < _CHANCE_PREFIX:
+        found = min(found, _ONCE)
+    return max(found, _LIKE_NOISE * ramp(wide, 0.1, 0.4))
 
 
 def _spread(case: Case) -> float:

@@ -22,8 +22,8 @@ from amrq.native import kernels
 __all__ = ["Spreading", "measure_spreading", "repetitions"]
 
 _LEAST_SAMPLES = 512
-_MOST_TIME = 4608.0
-"""Over the bandwidth: no more is looked at."""
+_MOST_TIME = 6144.0
+"""Over the bandwidth: no more is looked at. A look has 4,096 bandwidths, and the box is half as wide again at most."""
 _LEAST, _MOST = 5.5, 2.6
 """Over the bandwidth, and parts of the look: codes that are looked for."""
 _HALF = 256.0
@@ -92,7 +92,7 @@ def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None 
     """Measure a direct sequence about 0 Hz by the repetition of its code.
 
     Args:
-        iq: complex [N], the emission about 0 Hz; what exceeds 4,608 over the bandwidth is not looked at.
+        iq: complex [N], the emission about 0 Hz; what exceeds 6,144 over the bandwidth is not looked at.
         sample_rate: samples a second, above 0.
         bandwidth: of the emission (99 %), right to some 20 %, Hz; None: 0.8 of the sample rate.
 
