@@ -12,7 +12,6 @@ from amrq.native import (
     CarrierLimits,
     CarrierLines,
     CarrierNow,
-    ClockLimits,
     ClockNow,
     FollowNow,
     Kernels,
@@ -191,8 +190,6 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
     with pytest.raises(ValueError, match="have 1 deviations"):
         FollowNow([], [0.0], 0, 0, (16, 48, 2, 64, 2.5))
     line, places = np.zeros(40, np.complex64), np.array([9], np.int64)
-    with pytest.raises(ValueError, match="are not within 40"):
-        native.clock_tones(line[None], line, places, places, ClockLimits(8.0, 0.003, 6.0, 32, 40, 3))
     with pytest.raises(ValueError, match="are not within 40 samples"):
         native.interpolate(line, np.array([36.5]), np.zeros((257, 8), np.float32))
     with pytest.raises(ValueError, match="are not in blocks"):

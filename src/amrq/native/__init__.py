@@ -10,6 +10,7 @@ from amrq.native.block_kernels import (
     SpectrumRun,
 )
 from amrq.native.chunk_kernels import UNKNOWN, BurstLimits, BurstNow, ClockNow, LevelLimits, LevelNow
+from amrq.native.clock_kernels import ClockLimits, ClockTrack, ClockWindow, Tone
 from amrq.native.fit_kernels import FitRounds, PointFit
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
 from amrq.native.level_kernels import EvenLevels, LevelRounds, LevelSolution
@@ -34,7 +35,6 @@ from amrq.native.receive_kernels import (
     CarrierLimits,
     CarrierLines,
     CarrierNow,
-    ClockLimits,
 )
 
 __all__ = [
@@ -52,6 +52,8 @@ __all__ = [
     "CarrierNow",
     "ClockLimits",
     "ClockNow",
+    "ClockTrack",
+    "ClockWindow",
     "CompiledNetwork",
     "EvenLevels",
     "FitRounds",
@@ -75,6 +77,7 @@ __all__ = [
     "SpectrumLimits",
     "SpectrumNow",
     "SpectrumRun",
+    "Tone",
     "check_layers",
     "kernels",
     "layer_arrays",

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from amrq.native.block_kernels import BlockKernels
 from amrq.native.channel_kernels import ChannelKernels
 from amrq.native.chunk_kernels import ChunkKernels
+from amrq.native.clock_kernels import ClockKernels
 from amrq.native.decision_kernels import DecisionKernels
 from amrq.native.emission_kernels import EmissionKernels
 from amrq.native.family_kernels import FamilyKernels
@@ -36,7 +37,7 @@ from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 11
+_VERSION = 12
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -63,6 +64,7 @@ class Kernels(
     BlockKernels,
     ChannelKernels,
     ChunkKernels,
+    ClockKernels,
     DecisionKernels,
     EmissionKernels,
     FamilyKernels,
@@ -86,6 +88,7 @@ class Kernels(
         BlockKernels.__init__(self, library)
         ChannelKernels.__init__(self, library)
         ChunkKernels.__init__(self, library)
+        ClockKernels.__init__(self, library)
         DecisionKernels.__init__(self, library)
         EmissionKernels.__init__(self, library)
         FamilyKernels.__init__(self, library)

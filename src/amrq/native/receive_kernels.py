@@ -14,7 +14,6 @@ __all__ = [
     "CarrierLimits",
     "CarrierLines",
     "CarrierNow",
-    "ClockLimits",
     "ReceiveKernels",
 ]
 
@@ -41,15 +40,6 @@ class CarrierNow(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_double) for name in ("rate", "drift", "doubt", "middle")),
         *((name, ctypes.c_int64) for name in ("age", "blind", "half", "doubtful", "known")),
-    ]
-
-
-class ClockLimits(ctypes.Structure):
-    """What tones of the symbol rate's line are compared with; see `amrq.receive.timing`."""
-
-    _fields_ = [
-        *((name, ctypes.c_double) for name in ("symbols", "usual_error", "cost")),
-        *((name, ctypes.c_int64) for name in ("window", "bins", "reach")),
     ]
 
 
@@ -93,8 +83,6 @@ class ReceiveKernels:
             "span_powers": (None, [pointer, *[number] * 5, single, pointer]),
             "line_halves": (None, [pointer, *[number] * 4, single, pointer, pointer]),
             "block_turns": (None, [pointer, number, number, pointer, pointer]),
-            "clock_tones": (None, [pointer, number, *[pointer] * 5]),
-            "clock_held": (None, [pointer, pointer, number, number, *[pointer] * 5]),
             "interpolate": (None, [pointer, pointer, number, pointer, number, pointer]),
             "correlation": (real, [pointer, number, number]),
         }
@@ -109,8 +97,6 @@ class ReceiveKernels:
     _span_powers: Any
     _line_halves: Any
     _block_turns: Any
-    _clock_tones: Any
-    _clock_held: Any
     _interpolate: Any
     _correlation: Any
 
@@ -234,79 +220,6 @@ class ReceiveKernels:
         self._block_turns(held.ctypes.data, *held.shape, rate.ctypes.data, out.ctypes.data)
         return out
 
-    def clock_tones(
-        self,
-        spectra: _Complex,
-        line: _Complex,
-        starts: NDArray[np.int64],
-        there: NDArray[np.int64],
-        limits: ClockLimits,
-    ) -> _Float:
-        """Return the likeliest tone of windows of a line: rate, phase, score and energy of each, [4, windows].
-
-        Args:
-            spectra: of the windows, [windows, bins].
-            line: [n].
-            starts: of the windows in it, [windows].
-            there: samples of each that belong to the stream, [windows].
-            limits: what tones are compared with.
-        """
-        held, line = np.ascontiguousarray(spectra, np.complex64), np.ascontiguousarray(line, np.complex64)
-        starts, there = _windows(line, starts, limits.window), np.ascontiguousarray(there, np.int64)
-        shape = (len(starts), limits.bins)
-        if held.shape != shape or len(there) != len(starts) or not 0 < 2 * limits.reach + 1 <= limits.bins:
-            raise ValueError(
-                f"spectra of {shape} are needed, in which {limits.reach} bins are on either side."
-            )
-        found = np.empty((4, len(starts)))
-        self._clock_tones(
-            held.ctypes.data,
-            len(starts),
-            line.ctypes.data,
-            starts.ctypes.data,
-            there.ctypes.data,
-            ctypes.addressof(limits),
-            found.ctypes.data,
-        )
-        return found
-
-    def clock_held(
-        self,
-        line: _Complex,
-        starts: NDArray[np.int64],
-        window: int,
-        tones: _Float,
-        known: tuple[NDArray[np.int64], _Float, NDArray[np.int64]],
-    ) -> _Float:
-        """Return the likelihood of tones in windows of a line, [windows].
-
-        Args:
-            line: [n].
-            starts: of the windows in it, [windows].
-            window: samples of each.
-            tones: rate, phase, and sample of the stream where it has that, [3, windows].
-            known: where windows end in the stream, their energies, and how many of their samples belong to it.
-        """
-        line, starts = np.ascontiguousarray(line, np.complex64), _windows(line, starts, window)
-        tones = np.ascontiguousarray(tones, np.float64)
-        ends, there = (np.ascontiguousarray(known[place], np.int64) for place in (0, 2))
-        energies = np.ascontiguousarray(known[1], np.float64)
-        if tones.shape != (3, len(starts)) or {len(ends), len(there), len(energies)} != {len(starts)}:
-            raise ValueError(f"tones for {len(starts)} windows are needed.")
-        found = np.empty(len(starts))
-        self._clock_held(
-            line.ctypes.data,
-            starts.ctypes.data,
-            window,
-            len(starts),
-            tones.ctypes.data,
-            ends.ctypes.data,
-            energies.ctypes.data,
-            there.ctypes.data,
-            found.ctypes.data,
-        )
-        return found
-
     def interpolate(self, samples: _Complex, places: _Float, taps: _Single) -> _Complex:
         """Return values between samples.
 
@@ -350,11 +263,3 @@ def _within(samples: _Complex, first: int, hop: int) -> _Complex:
     if held.ndim != 2 or hop < 1 or not 0 <= first <= held.shape[1] - hop:
         raise ValueError(f"{hop} samples from {first} on are not in blocks of {held.shape}.")
     return held
-
-
-def _windows(line: _Complex, starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
-    """Return where windows start, which must lie in a line."""
-    starts = np.ascontiguousarray(starts, np.int64)
-    if len(starts) and not 0 <= starts.min() <= starts.max() <= len(line) - window:
-        raise ValueError(f"windows of {window} samples are not within {len(line)}.")
-    return starts

@@ -9,13 +9,14 @@ several windows the longest counts that the newest symbols do not contradict (`C
 line of a signal of small roll-off is weak; but another signal has another clock.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from amrq.native import ClockLimits, kernels
+from amrq.native import ClockLimits, ClockTrack, ClockWindow, Tone, kernels
 from amrq.receive.channel import HOP, windows
 
 __all__ = ["LINES", "Clock", "Instants", "Line", "interpolate"]
@@ -37,6 +38,7 @@ _CLEAR = 14.0  # log likelihood ratio of a line that is believed
 _CONTRADICTED = 8.0  # by which the newest symbols' own line must be likelier
 _MOST = np.float32(1e13)  # of the envelope: its square must not leave the range of float32
 _PAD, _LEAST_BINS = 4, 512  # times as many bins as samples, and bins at least
+_SIDE_BY_SIDE = 16  # short transforms that a spectrum is made of at most
 _SLOWLY, _SETTLED = 4, 64  # blocks from one fit of the longest window to the next, from so many blocks on
 _TAPS, _PHASES = 8, 256
 _BAND = 0.23  # cycles a channel sample up to which interpolation is exact
@@ -147,6 +149,20 @@ def _likelihood(power: Any, energy: Any, count: Any) -> Any:
     return -0.8 * count * np.log1p(-np.minimum(power / energy / count, 1 - 1e-6))
 
 
+def _bins(window: int) -> int:
+    """Return the bins of a window's spectrum: some powers of two together, as many as are needed."""
+    least = max(_PAD * window, _LEAST_BINS)
+    size: int = 1 << (-(-least // _SIDE_BY_SIDE) - 1).bit_length()
+    return -(-least // size) * size
+
+
+@lru_cache(16)
+def _native_window(window: int, symbols: float) -> ClockWindow:
+    """Return a window of so many samples for the compiled kernels; symbols: from one sample to the next."""
+    bins = _bins(window)
+    return ClockWindow(window, bins, int(_ERROR * symbols * bins) + 1)
+
+
 class Clock:
     """Follow the line of the symbol rate, block by block.
 
@@ -235,14 +251,12 @@ class Clock:
         """
         last = self._starts(ends, window)
         rows = windows(self._line, window)[last]
-        bins = max(_PAD * window, _LEAST_BINS)
-        reach = int(_ERROR * self._symbols * bins) + 1
         native = kernels()
         if native is not None:
-            limits = ClockLimits(self._symbols, _USUAL_ERROR, _COST, window, bins, reach)
-            there = np.minimum(ends, window)
-            told = native.clock_tones(scipy.fft.fft(rows, bins, axis=1), self._line, last, there, limits)
-            return _Fits(told[0], told[1], ends - 0.5 * (there + 1), told[2], told[3]), rows
+            held = _native_window(window, self._symbols)
+            return _Fits(*native.clock_tones(self._line, last, ends, held, self._limits())), rows
+        bins = _bins(window)
+        reach = int(_ERROR * self._symbols * bins) + 1
         energy = np.maximum((rows.real**2 + rows.imag**2).sum(axis=1, dtype=np.float64), 1e-30)
         spectrum = scipy.fft.fft(rows, bins, axis=1)
         near = np.concatenate((spectrum[:, -reach:], spectrum[:, : reach + 1]), axis=1)
@@ -321,11 +335,7 @@ class Clock:
         self, fits: _Fits, newest: _Fits, rows: NDArray[np.complex64], ends: NDArray[np.intp]
     ) -> NDArray[np.bool_]:
         """Return which tones are clear, and not contradicted by the newest samples of the line, [blocks, 32]."""
-        native, there = kernels(), np.minimum(ends, _SHORT)
-        if native is not None:
-            starts, tones = self._starts(ends, _SHORT), np.stack((fits.rate, fits.phase, fits.middle))
-            held = native.clock_held(self._line, starts, _SHORT, tones, (ends, newest.energy, there))
-            return np.asarray((fits.score >= _CLEAR) & (newest.score - held < _CONTRADICTED))
+        there = np.minimum(ends, _SHORT)
         number = ends[:, None] - _SHORT + np.arange(_SHORT)
         cycles = fits.phase[:, None] + fits.rate[:, None] * (number - fits.middle[:, None])
         angle = (cycles - np.rint(cycles)).astype(np.float32)
@@ -335,6 +345,8 @@ class Clock:
 
     def _follow(self, blocks: NDArray[np.intp]) -> list[Instants]:
         """Tell the clocks of blocks: by the longest window that is clear and not contradicted."""
+        if kernels() is not None:
+            return self._follow_compiled(blocks)
         ends = np.minimum((blocks + 1) * LINES + _AHEAD, self._count)
         newest, rows = self._fit(ends, _SHORT)
         fits = self._long_fits(blocks, ends, newest)
@@ -359,6 +371,31 @@ class Clock:
         self._rate, self._phase, self._at = float(rate[-1]), float(phase[-1]), float(at[-1])
         self.clear, self._block = bool(good[-1]), int(blocks[-1]) + 1
         return list(map(Instants, cycles.tolist(), rates.tolist(), good.tolist()))
+
+    def _limits(self) -> ClockLimits:
+        """Return what the compiled kernels compare tones with."""
+        return ClockLimits(
+            *(self._symbols, _USUAL_ERROR, _COST, _CLEAR, _CONTRADICTED, self._nominal),
+            *(_SPAN, LINES, _AHEAD, _SLOWLY, _SETTLED),
+        )
+
+    def _follow_compiled(self, blocks: NDArray[np.intp]) -> list[Instants]:
+        """The same as `_follow`, by the compiled kernels."""
+        native, long = kernels(), self._long
+        assert native is not None
+        lasting = Tone() if long is None else Tone(*(float(value[0]) for value in long))
+        now = ClockTrack(self._rate, self._phase, self._at, lasting, long is not None, self.clear)
+        short, middle, longest = (_native_window(window, self._symbols) for window in self._windows)
+        told, seen = native.clock_follow(
+            *(self._line, self._count, (int(blocks[0]), len(blocks))),
+            *((short, middle, longest), self._limits(), now),
+        )
+        tone = now.lasting
+        known = (tone.rate, tone.phase, tone.middle, tone.score, tone.energy)
+        self._long = _Fits(*map(np.atleast_1d, known))
+        self._rate, self._phase, self._at = now.rate, now.phase, now.at
+        self.clear, self._block = bool(now.clear), int(blocks[-1]) + 1
+        return list(map(Instants, *told.tolist(), seen.tolist()))
 
     def _instants(self, block: int) -> Instants:
         """Return the present tone as the clock of a block."""
