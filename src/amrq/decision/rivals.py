@@ -104,8 +104,7 @@ class Rivals:
 
     def __init__(self, known: Collection[LinearClass]) -> None:
         shapes = {_shape(one.points) for one in known}
-        kinds = _kinds()
-        self._names = tuple(name for name, points in kinds.items() if _shape(points) not in shapes)
+        self._names = tuple(name for name, shape in _shapes().items() if shape not in shapes)
         self._tables: dict[tuple[str, int], tuple[LinearClass, _Table]] = {}
 
     def compared(
@@ -188,6 +187,12 @@ def _kinds() -> dict[str, NDArray[np.complex64]]:
         if name not in found and _shape(one.points) not in shapes:
             found[name] = one.points
     return found
+
+
+@cache
+def _shapes() -> dict[str, tuple[float, ...]]:
+    """Return what all turns of each constellation that may be a rival have in common, by name."""
+    return {name: _shape(points) for name, points in _kinds().items()}
 
 
 def _levels(order: int) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.identify.identity import EmissionIdentity
+from amrq.measure import powers, quantile
 from amrq.model import UNKNOWN
 
 __all__ = ["bursts_within", "filled", "of_bursts"]
@@ -56,21 +57,33 @@ def _runs(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _power(iq: _Samples, sample_rate: float, edges: tuple[float, float], size: int) -> NDArray[np.float64]:
-    """Return the power within the edges, each value a mean over `size` samples about it."""
-    at = fft.fftfreq(len(iq), 1 / sample_rate)
-    inside = fft.ifft(np.where((at >= edges[0]) & (at <= edges[1]), fft.fft(iq), 0))
-    power = inside.real.astype(np.float64) ** 2 + inside.imag.astype(np.float64) ** 2
-    return np.convolve(power, np.full(size, 1 / size), mode="same")
+def _power(
+    spectrum: _Samples, sample_rate: float, edges: tuple[float, float], size: int
+) -> NDArray[np.float64]:
+    """Return the power within the edges, each value a mean over `size` samples about it; beside the ends are zeros."""
+    count = len(spectrum)
+    at = fft.fftfreq(count, 1 / sample_rate)
+    inside = fft.ifft(
+        np.where((at >= edges[0]) & (at <= edges[1]), spectrum, np.complex64(0)), overwrite_x=True
+    )
+    sums = np.zeros(count + size + 1)
+    np.cumsum(powers(inside), out=sums[size // 2 + 1 : size // 2 + 1 + count])
+    sums[size // 2 + 1 + count :] = sums[size // 2 + count]
+    means = sums[size:] - sums[:-size]
+    means /= size
+    return np.asarray(means[:count])
 
 
-def bursts_within(iq: _Samples, sample_rate: float, edges: tuple[float, float]) -> _Samples | None:
+def bursts_within(
+    iq: _Samples, sample_rate: float, edges: tuple[float, float], spectrum: _Samples | None = None
+) -> _Samples | None:
     """Return the samples of a look's bursts without its pauses; None where it has no bursts of many symbols.
 
     Args:
         iq: complex64 [n].
         sample_rate: samples a second, above 0.
         edges: of the emission, Hz from 0 Hz of `iq`.
+        spectrum: complex64 [n], the discrete Fourier transform of `iq`, where it is known already.
 
     Returns:
         the longest burst where it is long enough alone, else all of them, one after the other.
@@ -88,11 +101,11 @@ def bursts_within(iq: _Samples, sample_rate: float, edges: tuple[float, float]) 
     if not width > 0 or len(iq) * width / sample_rate < 2 * _ALL_RUNS:
         return None
     size = max(1, round(_SMOOTH * sample_rate / width))
-    power = _power(iq, sample_rate, edges, size)
+    power = _power(fft.fft(iq) if spectrum is None else spectrum, sample_rate, edges, size)
     above = power[power > power.mean()]
     if not len(above):
         return None
-    loud, quiet = float(np.quantile(above, _LOUD)), float(np.quantile(power, _LEAST_PAUSES / 2))
+    loud, quiet = quantile(above, _LOUD), quantile(power, _LEAST_PAUSES / 2)
     if not loud > _HIGHER * quiet:
         return None
     on = power > quiet + _ON * (loud - quiet)

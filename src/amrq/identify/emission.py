@@ -14,7 +14,7 @@ from amrq.identify.bursts_inside import bursts_within, filled, of_bursts
 from amrq.identify.evidence import FamilyEvidence, not_learnt, weigh_families
 from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
-from amrq.identify.look import EmissionLook, IdentifyModels
+from amrq.identify.look import EmissionLook, IdentifyModels, bins_between
 from amrq.identify.numbers import Case, mirrored
 from amrq.identify.second_look import changed, is_doubtful, may_err, of_both_looks, of_halves, refocused
 from amrq.measure import measure_emission, quick_length
@@ -171,7 +171,7 @@ def _within_bursts(look: EmissionLook, found: EmissionIdentity) -> EmissionIdent
     """Return an answer; where it is not sure, or says that something is keyed, that of the bursts in the look."""
     if look.edges is None or not (may_err(found) or found.family in ("ook", "pulse")):
         return found
-    iq = bursts_within(look.iq, look.sample_rate, look.band())
+    iq = bursts_within(look.iq, look.sample_rate, look.band(), look.spectrum)
     if iq is None:
         return found
     iq = iq[: quick_length(len(iq))]
@@ -213,8 +213,7 @@ def _densities(
     """Return the power per Hz at each frequency within the edges, by the discrete Fourier transform of samples."""
     count = len(spectrum)
     if edges is not None:
-        at = fft.fftfreq(count, 1 / sample_rate)
-        spectrum = spectrum[(at >= edges[0]) & (at <= edges[1])]
+        spectrum = spectrum[bins_between(count, sample_rate, *edges)]
     power = spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2
     return np.asarray(power / (count * sample_rate))
 

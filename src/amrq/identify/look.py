@@ -50,10 +50,11 @@ from amrq.measure import (
     measure_subcarriers,
     measure_video_lines,
     measure_voice,
+    median,
     turned,
 )
 
-__all__ = ["EmissionLook", "IdentifyModels", "Line", "PowerLines"]
+__all__ = ["EmissionLook", "IdentifyModels", "Line", "PowerLines", "bins_between"]
 
 _LINE_HZ = 50.0
 """A carrier keeps within so much of its frequency during a look; a line is at least four bins of its transform wide."""
@@ -333,18 +334,43 @@ class EmissionLook:
         return _power_lines(self)
 
 
+def bins_between(count: int, sample_rate: float, lower: float, upper: float) -> NDArray[np.int64]:
+    """Return which bins of a discrete Fourier transform lie between two frequencies: negative below 0 Hz, ascending.
+
+    Args:
+        count: bins.
+        sample_rate: samples a second.
+        lower: Hz.
+        upper: Hz.
+
+    >>> bins_between(8, 8.0, -2.0, 1.5).tolist(), bins_between(8, 8.0, -9.0, 9.0).tolist()
+    ([-2, -1, 0, 1], [-4, -3, -2, -1, 0, 1, 2, 3])
+    """
+    step = sample_rate / count
+    first = max(-(count // 2), math.floor(max(lower, -sample_rate) / step) - 1)
+    last = min((count - 1) // 2, math.ceil(min(upper, sample_rate) / step) + 1)
+    bins = np.arange(first, last + 1)
+    at = bins * step
+    return np.asarray(bins[(at >= lower) & (at <= upper)])
+
+
 def _strongest_line(look: EmissionLook) -> Line:
     count = len(look.iq)
-    # Hann's window is a product in time: [-1/4, 1/2, -1/4] in frequency.
-    spectrum = look.spectrum
-    beside = np.roll(spectrum, 1) + np.roll(spectrum, -1)
-    windowed = np.float32(0.5) * spectrum - np.float32(0.25) * beside
-    power = windowed.real.astype(np.float64) ** 2 + windowed.imag.astype(np.float64) ** 2
     step = look.sample_rate / count
-    at = fft.fftfreq(count, 1 / look.sample_rate)
     lower, upper = look.inside()
     # A box's edges may lie in a line's foot: what the window spreads belongs to the line.
     margin = 4 * step
+    # Where the noise is known, nothing is asked of what is beside the box.
+    bins = np.arange(-(count // 2), (count + 1) // 2)
+    if look.noise_density is not None:
+        bins = bins_between(count, look.sample_rate, lower - margin, upper + margin)
+    if not len(bins):
+        return Line(0.0, 0.0, 0.0)
+    # Hann's window is a product in time: [-1/4, 1/2, -1/4] in frequency.
+    spectrum = look.spectrum.take(np.arange(bins[0] - 1, bins[-1] + 2), mode="wrap")
+    windowed = np.float32(0.5) * spectrum[1:-1] - np.float32(0.25) * (spectrum[:-2] + spectrum[2:])
+    power = windowed.real.astype(np.float64) ** 2 + windowed.imag.astype(np.float64) ** 2
+    at = bins * step
     inside = (at >= lower - margin) & (at <= upper + margin)
     peak = int(np.argmax(np.where(inside, power, -1.0)))
     half = max(min(_LINE_HZ / 2, _LINE_PART * (upper - lower)), 4 * step)
@@ -367,7 +393,7 @@ def _noise_of_bins(
 ) -> float:
     """Return the mean power of the noise in a bin."""
     if look.noise_density is not None:
-        return look.noise_density * look.sample_rate * _HANN * len(power)
+        return look.noise_density * look.sample_rate * _HANN * len(look.iq)
     # The lower half of the bins beside the emission, or of all but the line: the median of a squared magnitude is ln 2.
     free = power[~inside] if int((~inside).sum()) > 32 else power[away]
     return float(np.median(free)) / math.log(2) if len(free) else 0.0
@@ -382,22 +408,22 @@ def _power_lines(look: EmissionLook) -> PowerLines:
     spectrum[np.abs(at) > _SIDES * width] = 0
     square = np.square(fft.ifft(spectrum))
     window = np.hanning(count).astype(np.float32)
-    two, four = (_over_floor(fft.fft(power * window)) for power in (square, np.square(square)))
-    near = np.abs(fft.fftshift(at)) < _NEAR * width
-    return PowerLines(float(two[near].max(initial=0.0)), float(four[near].max(initial=0.0)))
+    near = np.flatnonzero(np.abs(fft.fftshift(at)) < _NEAR * width)
+    two, four = (_over_floor(fft.fft(power * window), near) for power in (square, np.square(square)))
+    return PowerLines(float(two.max(initial=0.0)), float(four.max(initial=0.0)))
 
 
-def _over_floor(spectrum: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """Return powers over the mean of those around them, the lowest frequency first."""
+def _over_floor(spectrum: NDArray[np.complex64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return powers at some places over the mean of those around them; places count from the lowest frequency on."""
     power = np.square(spectrum.real.astype(np.float64)) + np.square(spectrum.imag.astype(np.float64))
     power = fft.fftshift(power)
     if len(power) <= _LOCAL:
-        return np.zeros(len(power))
+        return np.zeros(len(places))
     sums = np.concatenate([[0.0], np.cumsum(power)])
 
-    def mean_of(length: int) -> NDArray[np.float64]:
-        first = np.clip(np.arange(len(power)) - length // 2, 0, len(power) - length)
+    def sum_of(length: int) -> NDArray[np.float64]:
+        first = np.clip(places - length // 2, 0, len(power) - length)
         return np.asarray(sums[first + length] - sums[first])
 
-    floor = (mean_of(_LOCAL) - mean_of(_OWN)) / (_LOCAL - _OWN)
-    return np.asarray(power / np.maximum(floor, 0.2 * float(np.median(power)) + 1e-30))
+    floor = (sum_of(_LOCAL) - sum_of(_OWN)) / (_LOCAL - _OWN)
+    return np.asarray(power[places] / np.maximum(floor, 0.2 * median(power) + 1e-30))

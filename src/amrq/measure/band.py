@@ -21,7 +21,7 @@ from amrq.measure.looks import quantile
 from amrq.native import kernels
 from amrq.text import engineering
 
-__all__ = ["BandSignal", "find_signals", "power_density", "select_channel"]
+__all__ = ["BandSignal", "Density", "find_signals", "power_density", "power_window", "select_channel"]
 
 _LEAST_SAMPLES = 64
 _SMALLEST, _LARGEST = 32, 16_384  # samples of a spectrum
@@ -108,7 +108,7 @@ class Density:
 
 
 @lru_cache(16)
-def _window(length: int) -> NDArray[np.float32]:
+def power_window(length: int) -> NDArray[np.float32]:
     """Return Hann's window, by which all bins of white noise together have its power, float32 [length]."""
     window = np.hanning(length + 1)[:-1].astype(np.float32)
     window /= np.float32(math.sqrt(length * float(np.sum(window.astype(np.float64) ** 2))))
@@ -132,7 +132,7 @@ def power_density(samples: NDArray[np.complex64], sample_rate: float, length: in
         starts = np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64))
     starts *= length // 2
     parts = max(1, min(parts, len(starts)))
-    window = _window(length)
+    window = power_window(length)
     sums = np.zeros((parts, length))
     offsets = np.arange(length)
     native = kernels() if samples.dtype == np.complex64 else None

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
-from amrq.measure.band import power_density
+from amrq.measure.band import Density, power_density, power_window
 from amrq.native import kernels
 
 __all__ = ["SHARE", "WINDOW", "OccupiedBand", "occupied_band", "spectrum_length"]
@@ -25,6 +26,8 @@ _CORE = 0.25
 _BINS = 128
 """In the bandwidth, where the samples are enough."""
 _SPECTRA = 12  # at least, of fewer bins
+_AT_ONCE = 1 << 18
+"""Samples of stretches that are transformed together, at most."""
 SHARE = 0.99  # of the power that the bandwidth holds
 _INSIDE = (0.005, 0.01, 0.02)
 """Shares of the power that the occupied bandwidth, and two narrower ones, leave out on either side."""
@@ -91,16 +94,11 @@ def occupied_band(
     """Return the occupied bandwidth of a signal and its power; None where it does not stand out of the noise."""
     longest = max(map(len, pieces))
     length = min(spectrum_length(longest, sample_rate, band.width), 1 << (longest.bit_length() - 1))
-    sums, counts, spectra = np.zeros(length), 0, 0
-    for piece in pieces:
-        if len(piece) >= length:
-            density = power_density(piece, sample_rate, length)
-            sums += density.mean * len(piece)
-            counts += len(piece)
-            spectra += density.spectra
+    long = [piece for piece in pieces if len(piece) >= length]
+    density = _density(long, sample_rate, length)
     step = sample_rate / length
     frequencies = np.asarray((np.arange(length) - length // 2) * step, dtype=np.float64)
-    mean, free = sums / counts, max(1.0, 0.95 * spectra)
+    mean, free = density.parts[0], max(1.0, 0.95 * density.spectra)
     noise, doubt = _noise_about(mean, (frequencies - band.centre) / band.width, band.noise * step, free)
     near = np.abs(frequencies - band.centre) <= WINDOW * band.width + step
     near &= np.abs(frequencies) <= sample_rate / 2
@@ -135,6 +133,32 @@ def occupied_band(
     even = abs(float(middles[1:].mean() - middles[0])) < doubtful
     centre = float(middles.mean() if even else middles[0])
     return OccupiedBand(centre - width / 2, centre + width / 2, band.noise), power
+
+
+def _density(pieces: list[NDArray[np.complex64]], sample_rate: float, length: int) -> Density:
+    """Return the mean of the spectra of several stretches, each by its length: of many in one go.
+
+    Args:
+        pieces: complex64, each at least `length` samples; those that are not finite count as zeros.
+        sample_rate: samples a second.
+        length: bins of the spectrum.
+    """
+    if len(pieces) == 1:
+        return power_density(pieces[0], sample_rate, length)
+    native = kernels()
+    counts = np.array([(len(piece) - length) // (length // 2) + 1 for piece in pieces])
+    sizes = np.array([len(piece) for piece in pieces])
+    if native is None or not native.has_emissions or counts.sum() * length > _AT_ONCE:
+        each = [power_density(piece, sample_rate, length) for piece in pieces]
+        sums = sum(one.mean * len(piece) for one, piece in zip(each, pieces, strict=True))
+        whole = np.asarray(sums / sizes.sum(), np.float64)
+        return Density(whole[None], sum(one.spectra for one in each), sample_rate / length)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.repeat(np.cumsum(sizes) - sizes, counts) + within * (length // 2)
+    rows = native.windowed(np.concatenate(pieces), starts, power_window(length))
+    rows *= np.repeat(np.sqrt(sizes / counts / sizes.sum()), counts).astype(np.float32)[:, None]
+    powers = native.summed_powers(fft.fft(rows, axis=1, overwrite_x=True))
+    return Density(np.fft.fftshift(powers)[None], int(counts.sum()), sample_rate / length)
 
 
 def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tuple[float, float]:

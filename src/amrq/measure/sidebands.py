@@ -234,13 +234,14 @@ def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float
         reach: Hz that the amplitude goes to.
     """
     count = len(aligned)
-    spectrum = fft.fft(aligned - complex(aligned.mean()))
-    away = np.abs(fft.fftfreq(count, 1 / rate))
+    spectrum = fft.fft((aligned - complex(aligned.mean())).astype(np.complex64))
+    away = np.abs(fft.fftfreq(count, 1 / rate)).astype(np.float32)
     found: list[float] = []
     for part in _HELD_PARTS:
         top = part * reach
         kept = fft.ifft(spectrum * np.clip((1.1 * top - away) / (0.1 * top), 0, 1))
-        values, noise = kept.real, float(np.mean(np.square(kept.imag)))
+        values, across = kept.real.astype(np.float64), kept.imag.astype(np.float64)
+        noise = float(across @ across) / count
         power = np.square(values)
         clean = float(power.mean()) - noise
         if not clean > _HELD_CLEAR * noise:

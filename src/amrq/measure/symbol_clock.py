@@ -87,14 +87,18 @@ def _clearest_line(
     """Return how far the clearest line of values stands out of those around it between two rates, and its rate."""
     count = len(values)
     length = int(fft.next_fast_len(int(_PADDED * count), True))
-    lines = np.abs(fft.rfft((values - values.mean()) * hann_single(count), length)).astype(np.float64)
+    mean = np.add.reduce(values) / np.float32(count)
+    lines = np.abs(fft.rfft((values - mean) * hann_single(count), length)).astype(np.float64)
     finer = length / count * bins  # bins a Hz
     first, last = int(slowest * finer), min(int(fastest * finer) + 1, len(lines) - 2)
     around = max(0, first - _LOCAL)
-    sums = np.concatenate([[0.0], np.cumsum(lines[around : last + _LOCAL])])
-    wide = min(2 * _LOCAL + 1, len(sums) - 1)
-    begin = np.clip(np.arange(first, last) - around - _LOCAL, 0, len(sums) - 1 - wide)
+    part = lines[around : last + _LOCAL]
+    sums = np.zeros(len(part) + 1)
+    part.cumsum(out=sums[1:])
+    wide = min(2 * _LOCAL + 1, len(part))
+    begin = np.arange(first - around - _LOCAL, last - around - _LOCAL)
+    np.minimum(np.maximum(begin, 0, out=begin), len(part) - wide, out=begin)
     floor = (sums[begin + wide] - sums[begin]) / wide
-    clear = lines[first:last] / (floor + 0.1 * float(floor.mean()) + 1e-300)
-    top = int(np.argmax(clear))
+    clear = lines[first:last] / (floor + 0.1 * float(np.add.reduce(floor)) / len(floor) + 1e-300)
+    top = int(clear.argmax())
     return float(clear[top]), line_place(lines, first + top) / finer
