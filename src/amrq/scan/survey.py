@@ -22,6 +22,7 @@ from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
 from amrq.recordings import UpperHalf
 from amrq.scan.lines_together import families_of_lines, without_name
+from amrq.scan.mirrored_sidebands import mirrored_sidebands
 from amrq.scan.parts import (
     ALIKE,
     OPPOSITE,
@@ -77,6 +78,8 @@ _OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", 
 _LINE, _LINES = 0.02, (UNKNOWN, "carrier")
 """Of the strongest one's energy, that a line of a signal has at least; what a line is called."""
 _FEW_LINES = 3
+_CARRIER, _AUDIO = 500.0, 12e3
+"""Hz: as wide is at most what may be a carrier with sidebands; as far from it, what may be one of these."""
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
 _SAME_SYMBOLS = {"pi4dqpsk": "pi/4-DQPSK", "oqpsk": "OQPSK", "dsss": "DSSS"}
@@ -295,11 +298,17 @@ class _Search:
                 f"the detector saw {len(several)} emissions as one; this is the strongest with a name."
             )
         lines = [one for one in (main, *rest) if one.energy >= _LINE * main.energy]
-        together = self._lines_as_one(lines, record, at, above)
+        of_lines = self._lines_as_one(lines, record, at, above)
+        together = of_lines or self._with_sidebands(main, record)
         if together is not None:
             main, record = together
-            rest = [one for one in rest if one not in lines and not self._splatter(one, main)]
+            rest = [one for one in rest if not (of_lines is not None and one in lines)]
+            rest = [
+                one for one in rest if not self._inside(one.record, record) and not self._splatter(one, main)
+            ]
             share = main.energy / max(sums, 1e-300)
+        elif record.family == "carrier" and self._has_beside(main, rest):
+            record = capped(record)
         if main.pieces > 1 and named is None:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
         found = replace(plain, main=record, share=share, alone=share > _ALONE)
@@ -320,6 +329,27 @@ class _Search:
         if found.family in families and found.confidence >= _TOGETHER:
             return whole, found
         return (whole, without_name(whole.record)) if len(families) > 1 and len(lines) > _FEW_LINES else None
+
+    def _with_sidebands(self, main: Part, record: EmissionRecord) -> tuple[Part, EmissionRecord] | None:
+        """Return a carrier and its sidebands as one signal, where it has some; if that has no name, no sure carrier."""
+        if record.family not in _LINES or main.width > _CARRIER:
+            return None
+        edges = record.lower, record.upper
+        found = mirrored_sidebands(self._samples.read, main.stretches, self._rate, edges)
+        if found is None:
+            return None
+        lower, upper = found.centre - found.reach, found.centre + found.reach
+        whole = replace(main, record=replace(main.record, lower=lower, upper=upper))
+        named = self._looks.identified(whole)
+        if named.family in found.families and named.confidence >= _TOGETHER:
+            return whole, named
+        return main, capped(record)
+
+    def _has_beside(self, main: Part, rest: Sequence[Part]) -> bool:
+        """Return whether something lies beside a carrier that may be a sideband of it; what is faint, on both sides."""
+        near = [one for one in rest if abs(one.record.centre - main.record.centre) < _AUDIO]
+        below = {one.record.centre < main.record.centre for one in near if one.energy > _FAINT * main.energy}
+        return len(below) > 1 or any(one.energy > _SPLATTER * main.energy for one in near)
 
     def _in_crowd(
         self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
