@@ -19,6 +19,7 @@ from amrq.identify import EmissionIdentity
 from amrq.outputs import decision_schema, emission_schema
 from amrq.recordings import AnalyticSignal
 from amrq.scan import EmissionRecord, Survey, survey_recording
+from amrq.scan import parts as parts_module
 from amrq.scan import recorded_looks as looks_module
 from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module
@@ -301,6 +302,25 @@ def test_a_carrier_with_the_same_line_on_either_side_is_amplitude_modulation() -
     found = survey_recording(Samples(shift(made, 9000.0) + noise(count, 1e-4, "lines")), RATE)
     assert found.main is not None and found.main.family == "am" and not found.others
     assert abs(found.main.centre - 9000) < 100
+
+
+@pytest.mark.parametrize(
+    ("gap", "strength", "family", "same"),
+    [
+        (20e3, 1.1, "ofdm", True),
+        (100e3, 1.0, "ofdm", False),
+        (20e3, 2.0, "ofdm", False),
+        (20e3, 1.0, "linear", False),
+    ],
+)
+def test_halves_of_ofdm_are_one_signal(gap: float, strength: float, family: str, same: bool) -> None:
+    # Two of 540 kHz, as those of LTE of 1.4 MHz; farther apart, of other powers, or with symbols they are two channels.
+    record = EmissionRecord(1, 0, 9000, 0, 9000, -550e3, -10e3, 20.0, -20.0, family=family, confidence=0.9)
+    beside = replace(record, lower=-10e3 + gap, upper=530e3 + gap)
+    one = parts_module.Part(record, ((0, 9000),), 1.0)
+    other = parts_module.Part(beside, ((0, 9000),), strength)
+    assert parts_module.halves(one, other) == parts_module.halves(other, one) == same
+    assert not parts_module.halves(one, replace(other, stretches=((0, 3000),)))
 
 
 def test_three_carriers_that_are_not_alike_stay_three() -> None:

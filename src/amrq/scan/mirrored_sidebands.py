@@ -24,8 +24,8 @@ from amrq.chunks import finite_samples
 
 __all__ = ["MirroredSidebands", "mirrored_sidebands"]
 
-_MOMENT = 0.05
-"""Seconds that are transformed at a time: bins of 20 Hz."""
+_MOMENT, _SHORTEST = 0.05, 0.02
+"""Seconds that are transformed at a time, about, and of a short recording: bins of 20 and 50 Hz."""
 _MOMENTS, _FEWEST = 96, 8
 """That are looked at, at most, spread over the times that it is on, and at least."""
 _BESIDE = 8
@@ -91,6 +91,9 @@ def mirrored_sidebands(
     """
     size = 1 << max(6, round(math.log2(_MOMENT * sample_rate)))
     starts = _moments(times, size)
+    while len(starts) < _FEWEST and size >= 2 * _SHORTEST * sample_rate:
+        size //= 2
+        starts = _moments(times, size)
     if len(starts) < _FEWEST:
         return None
     step = sample_rate / size

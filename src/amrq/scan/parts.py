@@ -24,6 +24,7 @@ __all__ = [
     "common_time",
     "crowd",
     "energy",
+    "halves",
     "joined",
     "largest",
     "likeness_of",
@@ -48,8 +49,15 @@ _MOST, _FEWEST = 1 << 17, 16
 _MOMENT = 4.0
 """Over the narrower bandwidth: a moment."""
 
+_HOLE, _SAME_WIDTH, _SAME_DENSITY, _SAME_TIME = 0.045, 1.15, 1.5, 0.9
+"""Of a half of OFDM: the hole at its middle by the detector's edges, where a carrier is left out (.036 of 36 on each
+side; two channels of DVB-T leave .05); ratios of the widths and of the power densities of both, at most; of the longer
+one's time, that both are on."""
+
 _MOST_WHOLE = 0.85
 """Confidence of a family of what is not measured against noise beside it, at most."""
+
+_LIKE_NOISE = {"ofdm", UNKNOWN}
 
 _Reals = NDArray[np.float64]
 
@@ -103,6 +111,22 @@ def union(one: Part, other: Part, at: _Reals, above: _Reals) -> Part:
     record = replace(record, bursts=len(times))
     both = min(one.energy + other.energy, energy(record, at, above))
     return Part(record, times, both, one.pieces + other.pieces)
+
+
+def halves(one: Part, other: Part) -> bool:
+    """Return whether two parts may be the halves of OFDM with no carrier at its middle.
+
+    They are as wide, as strong and at the same time, and the hole between them is one that two channels seldom leave.
+    """
+    a, b = one.record, other.record
+    if not {a.family, b.family} <= _LIKE_NOISE:
+        return False
+    narrow, wide = sorted((one.width, other.width))
+    gap = max(a.lower, b.lower) - min(a.upper, b.upper)
+    densities = one.energy * other.width, other.energy * one.width
+    if gap > _HOLE * narrow or wide > _SAME_WIDTH * narrow or max(densities) > _SAME_DENSITY * min(densities):
+        return False
+    return common_time(one.stretches, other.stretches) > _SAME_TIME * max(one.time, other.time)
 
 
 def spread(some: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:

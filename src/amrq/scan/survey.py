@@ -32,6 +32,7 @@ from amrq.scan.parts import (
     common_time,
     crowd,
     energy,
+    halves,
     largest,
     likeness_of,
     union,
@@ -478,6 +479,8 @@ class _Search:
         if together < _TOGETHER:
             return overlap > _SAME_PLACE * narrower
         if overlap > 0:
+            return True
+        if halves(one, other):
             return True
         return -overlap < _GAP * narrower and self._likeness(one, other) < OPPOSITE
 
