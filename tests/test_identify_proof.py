@@ -139,3 +139,38 @@ def test_a_line_at_the_edge_of_a_box_is_not_all_that_is_there() -> None:
         found = said(iq.astype(np.complex64), 2e3, 500.0, carrier=0.99)
         assert found.families["carrier"] <= most
         assert offset or found.families["carrier"] > 0.7
+
+
+def _in_noise(iq: np.ndarray, name: str) -> np.ndarray:
+    return np.asarray(iq + rng(name).normal(size=(len(iq), 2)) @ [0.1, 0.1j], np.complex64)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_line_code_is_no_sure_direct_sequence(place: int) -> None:
+    """Manchester: a few bits are like a few others, as a short code is like itself."""
+    bits = rng(f"manchester {place}").choice([-1, 1], 1200)
+    iq = np.kron(bits, np.repeat([1, -1], 5)).astype(complex)
+    found = said(_in_noise(iq, f"beside manchester {place}"), 1e6, 450e3, dsss=0.8, linear=0.15)
+    assert found.families["dsss"] <= 0.6
+
+
+def test_keys_of_either_sign_are_no_sure_on_off_keying() -> None:
+    """AMI: every other pulse is negative, so that nothing is left of a carrier but in the square."""
+    for name, bipolar in (("bipolar", True), ("unipolar", False)):
+        bits = rng(name).integers(0, 2, 1200).astype(float)
+        if bipolar:
+            bits[bits > 0] = (-1.0) ** np.arange(np.count_nonzero(bits))
+        edges = np.convolve(np.repeat(bits, 10), np.hanning(7) / 3, "same").astype(complex)
+        found = said(_in_noise(edges, f"beside {name}"), 1e6, 250e3, ook=0.95)
+        assert found.family == "ook" and (found.confidence > 0.9) != bipolar
+
+
+def test_two_levels_with_symbols_between_them_are_not_surely_two() -> None:
+    """Of four tones the inner ones are sent by one symbol in ten."""
+    for seldom in (0.0, 0.1):
+        generator = rng(f"inner tones {seldom}")
+        inner = generator.random(1024) < seldom
+        tones = np.where(inner, generator.choice([-1, 1], 1024), generator.choice([-3, 3], 1024))
+        iq = np.exp(1j * np.pi * 0.5 * np.cumsum(np.repeat(tones, 8)) / 8)
+        found = said(_in_noise(iq, f"beside inner tones {seldom}"), 80e3, 35e3, fsk2=0.8, fsk4=0.1)
+        assert (found.families["fsk2"] > 0.9) == (not seldom)

@@ -163,12 +163,15 @@ def limit_of(case: Case, name: str, share: float) -> float:
         (name == "fsk2" and _is_audio(case))
         or (name == "fm" and _may_be_keys(case))
         or (name == "am" and _is_short(case))
-        or (name == "ook" and _may_be_pulses(case))
+        or (name == "ook" and (_may_be_pulses(case) or _is_bipolar(case)))
+        or (name == "fsk2" and case.look.frequency_keying.level_evidence < _SPARSE_LEVELS)
     )
     if unsure:
         most = min(most, _UNTOLD)
     if name in ("carrier", "ook") and _is_aside(case):
         most = min(most, _ALIKE)
+    if name == "dsss" and _may_be_line_code(case):
+        most = min(most, _LINE_CODE)
     if name == "ofdm" and case.look.subcarriers.confidence < _PREFIX[0]:
         most = min(most, _NO_PREFIX)
     return min(most, _ALIKE) if alike else most
@@ -285,6 +288,14 @@ _OTHER_LEVELS = 0.4, 0.8
 """Confidence of frequency keying with another number of levels, which speaks against a family."""
 _MODE_S, _AS_LONG, _MANCHESTER = 0.5e-6, 0.03, 2.2
 """Seconds of a pulse of Mode S; by how much one may be off; and pulses and gaps of Manchester code, at most."""
+_LEAST_CHIPS, _FEW_CHIPS, _CLEAR_CODE, _LINE_CODE = 7, 16, 0.8, 0.6
+"""Chips of a spreading code, at least; chips up to which a code whose confidence is below the third may be a few bits
+of Manchester code (which have .75 at most; of 30 simulated codes as short three have less than .8); how sure it is."""
+_SPARSE_LEVELS = 0.45
+"""Evidence of two levels, of which frequency keying with two has 0.5 at least from 10 dB on: with less, symbols between
+them may be seldom."""
+_NO_LINE, _SQUARED = 0.1, 100.0
+"""Share of a line where there is none, and of the square's line over the floor where there is one."""
 _STRONG_LINE, _ASIDE = 0.3, 0.22
 """Share of a line, and bandwidths by which it is off the middle: of 51 simulated carriers above 0.9 one is so far."""
 _SUBAUDIBLE = 300.0
@@ -323,6 +334,14 @@ def _is_audio(case: Case) -> bool:
     return by_turns or spread.lowest / found.symbol_rate > _GAP
 
 
+def _may_be_line_code(case: Case) -> bool:
+    """Return whether a code is so short that it may be a line code's pulse, a few bits of which are taken for one."""
+    found = case.look.spreading
+    if found.chips is None:
+        return False
+    return found.chips < _LEAST_CHIPS or (found.chips <= _FEW_CHIPS and found.confidence < _CLEAR_CODE)
+
+
 def _is_short(case: Case) -> bool:
     """Return whether a look is too short for its sidebands to be surely those of audio."""
     few = case.product() < _SHORTEST
@@ -333,6 +352,11 @@ def _is_aside(case: Case) -> bool:
     """Return whether a line is so far off the middle of its box that something else made the box as wide."""
     line, (lower, upper) = case.look.line, case.look.band()
     return line.share > _STRONG_LINE and abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
+
+
+def _is_bipolar(case: Case) -> bool:
+    """Return whether keys have no carrier's line, but one in their square: pulses of either sign, as of AMI code."""
+    return case.look.line.share < _NO_LINE and case.look.power_lines.square > _SQUARED
 
 
 def _may_be_pulses(case: Case) -> bool:
