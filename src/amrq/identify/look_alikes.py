@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds of signals that look alike to a family's proof, and how sure a name is where it may be another of them.
+
+A proof tells that something of a family's own is there. Some of it others have as well: MSK is OQPSK with half-sine
+pulses, a few bits of Manchester code are like a short spreading code, keys of either sign are on and off as well, the
+edges of a burst are like sidebands. Where measures do not tell which it is, no name is surer than such kinds allow.
+"""
+
+from amrq.identify.numbers import Case
+
+__all__ = ["most_of_alike"]
+
+_UNTOLD = 0.85
+"""How sure a family is where it may be another one of the same kind."""
+_SHORT_LOOK, _SHORTEST, _FEW_SIDED = 512.0, 384.0, 4.5
+"""Bandwidths times seconds: a look that is shorter than the latter may show a burst's edges, or a few keys, as AM's
+sidebands, and one that is shorter than the former where evidence of sidebands is less than the last."""
+_ROUND_ENVELOPE = 0.18
+"""Variation of the envelope, below which OQPSK may be MSK, which is OQPSK with half-sine pulses: as sure at most."""
+_ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
+"""Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
+envelope varies by more than that: so sure at most."""
+_ROUNDED, _GAP, _HALVES = 0.9, 0.04, 0.12
+"""Share of a frequency's power in one line, of round keys by turns; lowest frequency over the symbol rate, of keys that
+balance each other (random ones have 0.005); and how far tones may be off half and whole waves, symbol rates."""
+_FILTERED = 1.05
+"""Mean squared power over squared mean, noise taken off: of OQPSK with filtered points at least."""
+_A_PATTERN = 0.6
+"""Surprise of symbols, of which a pattern that comes again and again has less; random ones have 1."""
+_MODEMS, _USUAL = (50.0, 75.0, 100.0, 300.0, 600.0, 1200.0, 1600.0, 2400.0, 4800.0), 0.02
+"""Bd: of modems that are sent as audio; and how far a rate may be off."""
+_NO_NEWS, _UNSTEADY = 0.1, 0.25
+"""Surprise of a pattern that repeats, and variation of the envelope from which on it may be one of phase keying."""
+_PERHAPS_CODE = 0.1
+"""Confidence of a code from which on symbols may be chips: 1 in 100 linear signals has more."""
+_MODE_S, _AS_LONG, _MANCHESTER = 0.5e-6, 0.03, 2.2
+"""Seconds of a pulse of Mode S; by how much one may be off; and pulses and gaps of Manchester code, at most."""
+_LEAST_CHIPS, _FEW_CHIPS, _CLEAR_CODE, _LINE_CODE = 7, 16, 0.8, 0.6
+"""Chips of a spreading code, at least; chips up to which a code whose confidence is below the third may be a few bits
+of Manchester code (which have .75 at most; of 30 simulated codes as short three have less than .8); how sure it is."""
+_SPARSE_LEVELS = 0.45
+"""Evidence of two levels, of which frequency keying with two has 0.5 at least from 10 dB on: with less, symbols between
+them may be seldom."""
+_NO_LINE, _SQUARED = 0.1, 100.0
+"""Share of a line where there is none, and of the square's line over the floor where there is one."""
+_STRONG_LINE, _ASIDE = 0.3, 0.22
+"""Share of a line, and bandwidths by which it is off the middle: of 51 simulated carriers above 0.9 one is so far."""
+_NO_PREFIX = 0.1, 0.7
+"""Confidence of a prefix, below which there is none; and how sure OFDM is without one."""
+_WIDE = 30e3
+"""Hz: FM that is wider is wide."""
+_SYMBOLS = ("linear", "oqpsk", "pi4dqpsk")
+"""Families whose symbols may be chips."""
+
+
+def most_of_alike(case: Case, name: str) -> float:
+    """Return how sure a family is at most, 0 to 1, since others look like it: 1 where none does.
+
+    Args:
+        case: what was measured.
+        name: of the family.
+    """
+    if name == "fsk2":
+        return min(_ALIKE if _is_ambiguous(case) else 1.0, _UNTOLD if _may_have_more_tones(case) else 1.0)
+    if name == "oqpsk" and (case.look.envelope < _ROUND_ENVELOPE or _may_be_msk(case)):
+        return _ALIKE
+    if name in ("carrier", "ook") and _is_aside(case):
+        return _ALIKE
+    if name == "dsss" and _may_be_line_code(case):
+        return _LINE_CODE
+    if name == "ofdm" and case.look.subcarriers.confidence < _NO_PREFIX[0]:
+        return _NO_PREFIX[1]
+    unsure = (
+        (name in _SYMBOLS and _may_be_chips(case))
+        or (name == "fsk4" and _is_a_pattern(case))
+        or (name == "fm" and _may_be_keys(case))
+        or (name == "am" and _is_short(case))
+        or (name == "ook" and (_may_be_pulses(case) or _is_bipolar(case)))
+    )
+    return _UNTOLD if unsure else 1.0
+
+
+def _may_be_chips(case: Case) -> bool:
+    """Return whether symbols may be chips of a code."""
+    return case.has("spreading") and case.look.spreading.confidence > _PERHAPS_CODE
+
+
+def _is_a_pattern(case: Case) -> bool:
+    """Return whether four levels come again and again: they may be a filter's, of two."""
+    surprise = case.look.frequency_keying.surprise
+    return surprise is not None and surprise < _A_PATTERN
+
+
+def _may_have_more_tones(case: Case) -> bool:
+    """Return whether two tones may be audio, or some of four, of which the others are seldom sent."""
+    return _is_audio(case) or case.look.frequency_keying.level_evidence < _SPARSE_LEVELS
+
+
+def _is_ambiguous(case: Case) -> bool:
+    """Return whether frequency keying may be another kind.
+
+    It is like phase keying with round pulses: MSK and pi/2-BPSK have the same turns. And two tones by turns are what
+    any pattern that repeats shows, where the envelope is not a constant one.
+    """
+    found, envelope = case.look.frequency_keying, case.look.envelope
+    turns = found.index is not None and found.index < _ALIKE_INDEX and envelope > _ALIKE_ENVELOPE
+    repeats = found.surprise is not None and found.surprise < _NO_NEWS and envelope > _UNSTEADY
+    return turns or repeats
+
+
+def _may_be_msk(case: Case) -> bool:
+    """Return whether OQPSK may be MSK or GMSK: two levels show in the frequency, and its envelope is a constant one."""
+    if not case.has("frequency_keying"):
+        return False
+    found = case.look.frequency_keying
+    return found.levels == 2 and found.clock_rate is not None and found.envelope < _FILTERED
+
+
+def _is_audio(case: Case) -> bool:
+    """Return whether two tones may be audio in narrow FM: a clipped tone, or a modem's half waves.
+
+    Keys by turns are a tone, which is sharp where it is clipped. Half waves leave a gap at 0 Hz, as Manchester does.
+    """
+    found, spread = case.look.frequency_keying, case.look.frequency_spread
+    if case.look.bandwidth > _WIDE or found.levels != 2 or not found.symbol_rate:
+        return False
+    by_turns = found.surprise is not None and found.surprise < _NO_NEWS and spread.in_tone > _ROUNDED
+    return by_turns or spread.lowest / found.symbol_rate > _GAP
+
+
+def _may_be_line_code(case: Case) -> bool:
+    """Return whether a code is so short that it may be a line code's pulse, a few bits of which are taken for one."""
+    found = case.look.spreading
+    if found.chips is None:
+        return False
+    return found.chips < _LEAST_CHIPS or (found.chips <= _FEW_CHIPS and found.confidence < _CLEAR_CODE)
+
+
+def _is_short(case: Case) -> bool:
+    """Return whether a look is too short for its sidebands to be surely those of audio."""
+    few = case.product() < _SHORTEST
+    return few or (case.product() < _SHORT_LOOK and case.look.sidebands.evidence < _FEW_SIDED)
+
+
+def _is_aside(case: Case) -> bool:
+    """Return whether a line is so far off the middle of its box that something else made the box as wide."""
+    line, (lower, upper) = case.look.line, case.look.band()
+    return line.share > _STRONG_LINE and abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
+
+
+def _is_bipolar(case: Case) -> bool:
+    """Return whether keys have no carrier's line, but one in their square: pulses of either sign, as of AMI code."""
+    return case.look.line.share < _NO_LINE and case.look.power_lines.square > _SQUARED
+
+
+def _may_be_pulses(case: Case) -> bool:
+    """Return whether keys may be the pulses of Mode S: as long, with one or two between changes, as Manchester has."""
+    found = case.look.keying
+    if found.pulse is None or found.pulses is None or found.gaps is None:
+        return False
+    return abs(found.pulse / _MODE_S - 1) < _AS_LONG and max(found.pulses, found.gaps) < _MANCHESTER
+
+
+def _may_be_keys(case: Case) -> bool:
+    """Return whether what a modem in FM sends may be keys of the carrier.
+
+    Half and whole waves of a bit are as long as keys of Manchester code; and a modem with a rate that none is known for
+    may be a pattern of keys.
+    """
+    if not case.has("fm"):
+        return False
+    found = case.look.fm
+    if found.tones is None or not found.inner_symbol_rate:
+        return False
+    low, high = (tone / found.inner_symbol_rate for tone in found.tones)
+    usual = min(abs(found.inner_symbol_rate / rate - 1) for rate in _MODEMS) < _USUAL
+    return not usual or (abs(low - 0.5) < _HALVES and abs(high - 1) < _HALVES)
