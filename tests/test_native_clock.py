@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compiled kernels follow the line of the symbol rate as the NumPy code does."""
+"""The compiled kernels follow the line of the symbol rate, cut a channel and turn steps as the NumPy code does."""
 
 import pickle
 
@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
+from amrq.measure import CarrierRecovery, carrier_recovery
 from amrq.native import ClockLimits, ClockTrack, ClockWindow
 from amrq.native import kernels as loaded
-from amrq.receive import timing
+from amrq.receive import channel, timing
 
 pytestmark = pytest.mark.skipif(loaded() is None, reason="the kernels were not built")
 
@@ -44,6 +45,40 @@ def test_the_clock_is_numpys(
         assert np.abs(rates - known_rates).max() < 1e-6 and np.array_equal(seen, known_seen)
 
 
+@pytest.mark.parametrize(("spacing", "offset"), [(2.0, 0.49), (4.0, -0.5), (24.0, 0.013)])
+def test_a_channel_is_cut_as_by_numpy(spacing: float, offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = (rng("native cut", spacing).standard_normal((9000, 2)) @ (1, 1j)).astype(np.complex64)
+    found = []
+    for native in (loaded(), None):
+        monkeypatch.setattr(channel, "kernels", lambda native=native: native)
+        cutter = channel.Channel(spacing, offset)
+        blocks = next(cutter.process(samples))
+        found.append([cutter.cut(blocks, 3, shift) for shift in (0, -7, 100)])
+    for cut, known in zip(*found, strict=True):  # NumPy's product rounds once less
+        assert np.abs(cut - known).max() < 1e-6 * np.abs(known).max()
+
+
+@pytest.mark.parametrize("drift", [0.0, 3e-5])
+def test_steps_are_turned_as_by_numpy(drift: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    random, time = rng("native turned", str(drift)), np.arange(2048)
+    sent = random.choice(np.exp(0.5j * np.pi * np.arange(4)), len(time))
+    symbols = sent * np.exp(2j * np.pi * (0.03 * time + drift / 2 * time**2))
+    lines, found = CarrierRecovery(), []
+    before = carrier_recovery.CarrierRecovery._leave
+    for native in (loaded(), None):
+
+        def leave(self: CarrierRecovery, steps: object, native: object = native) -> NDArray[np.complex64]:
+            with monkeypatch.context() as context:
+                context.setattr(carrier_recovery, "kernels", lambda: native)
+                return before(self, steps)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(carrier_recovery.CarrierRecovery, "_leave", leave)
+        lines.reset()
+        found.append(np.concatenate((lines.process(symbols[:999]), lines.finish(symbols[999:]))))
+    # NumPy's own exponential has the last digit right, that of the kernels some of them.
+    assert len(found[0]) == len(time) and np.abs(found[0] - found[1]).max() < 1e-5
+
+
 def test_what_cannot_be_is_refused() -> None:
     native, line, limits = loaded(), np.zeros(40, np.complex64), ClockLimits(8.0, 0.003, 6.0)
     assert native is not None
@@ -57,3 +92,7 @@ def test_what_cannot_be_is_refused() -> None:
     limits.lines = limits.ahead = 12
     with pytest.raises(ValueError, match="are not within 40 samples"):
         native.clock_follow(line, 400, (2, 1), (window,) * 3, limits, ClockTrack())
+    with pytest.raises(ValueError, match="do not fit spectra"):
+        native.cut(line[None], 0, line[:2], 512)
+    with pytest.raises(ValueError, match="2 steps are not made of"):
+        native.carrier_turned(line, np.zeros(2), None, None, 0.0)

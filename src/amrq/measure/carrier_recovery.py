@@ -511,13 +511,19 @@ class CarrierRecovery:
         rate, drift = np.array(steps.rate), np.array(steps.drift)
         native = kernels()
         if native is not None:
-            turn, self._turn = native.carrier_turns(rate, self._turn)
-        else:
-            turn = np.empty(len(steps))
-            # One by one: the same to the bit wherever the stream is cut.
-            for number, one in enumerate(steps.rate):
-                turn[number] = self._turn
-                self._turn = (self._turn + one * STEP) % 1.0
+            phases = np.zeros((len(steps) if steps.wander else 0, STEP), np.float32)
+            for number, phase in steps.wander.items():
+                phases[number] = phase
+            drifts = drift if drift.any() else None
+            out, self._turn = native.carrier_turned(
+                data, rate, drifts, phases if steps.wander else None, self._turn
+            )
+            return out
+        turn = np.empty(len(steps))
+        # One by one: the same to the bit wherever the stream is cut.
+        for number, one in enumerate(steps.rate):
+            turn[number] = self._turn
+            self._turn = (self._turn + one * STEP) % 1.0
         # Cycles since the step's start; in its middle the frequency is `rate`.
         cycles = turn[:, None] + rate[:, None] * _TIME
         if drift.any():

@@ -79,6 +79,7 @@ _SHORT_LINE = 5.0
 _LONG_LINE = 2.5
 _CHIRP_LINE = 16.0
 _READ_LINE = 3.0  # long average, where no fit succeeds
+_MOST_POWER = 1e30  # of a symbol: all that carrier recovery takes have less
 _PLAIN_LINE = 100.0  # fit that needs no comparing with other functions of the same order
 
 # Symbols from the middle of a window, which ends with the newest step, to the middle of the step that leaves.
@@ -224,7 +225,11 @@ class LineSearch:
     def _level(self, data: NDArray[np.complex64]) -> NDArray[np.float32]:
         """Mean power of the eight steps up to each, float32 [steps]."""
         steps = len(data) // STEP
-        recent = np.mean(np.abs(data).reshape(steps, STEP).astype(np.float64) ** 2, axis=1)
+        native = kernels()
+        if native is not None and steps:
+            recent = native.span_powers(data[None], 0, len(data), STEP, _MOST_POWER)
+        else:
+            recent = np.mean(np.abs(data).reshape(steps, STEP).astype(np.float64) ** 2, axis=1)
         power = np.concatenate((self._power, recent))
         self._power = power[-(SHORT - 1) :].copy()
         pair = power[1:] + power[:-1]

@@ -60,6 +60,39 @@ WIDE void amrq_turned(const double* cycles, int64_t count, float* out)
     }
 }
 
+/* Turn whole steps back, complex [32 steps]: by their rates and drifts, [steps], and phases besides, [32 steps], cycles;
+ * drifts and phases may be NULL. In a step's middle the frequency is its rate. turn: cycles by which the first one is turned
+ * in its beginning, afterwards those after the last. */
+WIDE void amrq_carrier_turned(const float* symbols, int64_t steps, const double* rates, const double* drifts,
+                              const float* phases, double* turn, float* out)
+{
+    double now = *turn;
+    for (int64_t step = 0; step < steps; step++) {
+        double cycles[STEP];
+        for (int k = 0; k < STEP; k++)
+            cycles[k] = now + rates[step] * k;
+        for (int k = 0; drifts && k < STEP; k++)
+            cycles[k] += drifts[step] * (k * (k - STEP) / 2.0);
+        for (int k = 0; phases && k < STEP; k++)
+            cycles[k] += phases[STEP * step + k];
+        for (int first = 0; first < STEP; first += LANES) {
+            const float* from = symbols + 2 * (STEP * step + first);
+            float* to = out + 2 * (STEP * step + first);
+            lanes x, c, s;
+            for (int k = 0; k < LANES; k++)
+                x[k] = (float)(cycles[first + k] - rint(cycles[first + k]));
+            turned(&x, &c, &s);
+            for (int k = 0; k < LANES; k++) {
+                to[2 * k] = from[2 * k] * c[k] - from[2 * k + 1] * s[k];
+                to[2 * k + 1] = from[2 * k] * s[k] + from[2 * k + 1] * c[k];
+            }
+        }
+        const double next = now + rates[step] * STEP;
+        now = next - floor(next);
+    }
+    *turn = now;
+}
+
 /* Symbols as functions of them: their phase times 2, 4, 4, 4, 8 and 16, their amplitude weighed.
  *
  * symbols: complex [32 steps]; powers: mean power around each step, [steps]; rings: weights by amplitude, [2, 129];

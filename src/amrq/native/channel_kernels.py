@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compiled kernels for samples at their full rate, before a signal's channel is cut out of them.
+"""The compiled kernels for samples at their full rate, and for cutting a signal's channel out of them.
 
-What they compute, `amrq.receive.decimation` and `amrq.measure.cleaning` say with NumPy.
+What they compute, `amrq.receive.channel`, `amrq.receive.decimation` and `amrq.measure.cleaning` say with NumPy.
 """
 
 import ctypes
@@ -33,8 +33,27 @@ class ChannelKernels:
         self._image_pairs.argtypes = [pointer, number, number, number, pointer, pointer, pointer]
         self._image_each = library.amrq_image_each
         self._image_each.argtypes = [pointer, number, number, number, pointer, pointer]
-        for function in (self._mixed, self._decimated, self._image_pairs, self._image_each):
+        self._cut = library.amrq_cut
+        self._cut.argtypes = [pointer, number, number, number, pointer, number, pointer]
+        for function in (self._mixed, self._decimated, self._image_pairs, self._image_each, self._cut):
             function.restype = None
+
+    def cut(self, spectra: _Complex, middle: int, turns: _Complex, count: int) -> _Complex:
+        """Return the bins around one, in the order of an FFT, times a number of each block, complex64 [blocks, count].
+
+        Args:
+            spectra: [blocks, bins].
+            middle: the bin that is the first of what is returned; beyond either end the spectrum goes round.
+            turns: [blocks].
+            count: bins, at most twice as many as there are.
+        """
+        held, turns = np.ascontiguousarray(spectra, np.complex64), np.ascontiguousarray(turns, np.complex64)
+        if held.ndim != 2 or turns.shape != held.shape[:1] or not 0 < count <= 2 * held.shape[1]:
+            raise ValueError(f"{count} bins and {turns.shape} turns do not fit spectra of {held.shape}.")
+        out = np.empty((len(held), count), np.complex64)
+        given = (held.ctypes.data, *held.shape, middle % held.shape[1])
+        self._cut(*given, turns.ctypes.data, count, out.ctypes.data)
+        return out
 
     def mixed(self, samples: _Complex, table: _Complex, start: int) -> _Complex:
         """Return samples times a table that is gone through again and again, complex64 [n].

@@ -103,3 +103,28 @@ void amrq_image_each(const float* spectra, int64_t pieces, int64_t length, int64
         each[2 * piece + 1] = im;
     }
 }
+
+/* The bins around one of spectra, complex [blocks, bins], in the order of an FFT, times a number of each block, complex
+ * [blocks]; middle: that bin, 0 to bins - 1; out: complex [blocks, count]. */
+WIDE void amrq_cut(const float* spectra, int64_t blocks, int64_t bins, int64_t middle, const float* turns, int64_t count,
+                   float* out)
+{
+    for (int64_t block = 0; block < blocks; block++) {
+        const float c = turns[2 * block], s = turns[2 * block + 1];
+        for (int64_t half = 0; half < 2; half++) {
+            const int64_t begin = half ? count / 2 : 0, stop = half ? count : count / 2;
+            int64_t at = half ? (middle - (count - count / 2)) % bins : middle;
+            at = at < 0 ? at + bins : at;
+            for (int64_t first = begin; first < stop; at = 0) {
+                const int64_t many = bins - at < stop - first ? bins - at : stop - first;
+                const float* from = spectra + 2 * (bins * block + at);
+                float* to = out + 2 * (count * block + first);
+                for (int64_t k = 0; k < many; k++) {
+                    to[2 * k] = from[2 * k] * c - from[2 * k + 1] * s;
+                    to[2 * k + 1] = from[2 * k] * s + from[2 * k + 1] * c;
+                }
+                first += many;
+            }
+        }
+    }
+}

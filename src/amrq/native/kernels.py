@@ -37,7 +37,7 @@ from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 12
+_VERSION = 13
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16

@@ -90,9 +90,9 @@ class ReceiveKernels:
             function = getattr(library, f"amrq_{name}")
             function.argtypes, function.restype = arguments, result
             setattr(self, f"_{name}", function)
-        self._carrier_turns = library.amrq_carrier_turns
-        self._carrier_turns.argtypes = [pointer, number, pointer, pointer]
-        self._carrier_turns.restype = None
+        self._carrier_turned = library.amrq_carrier_turned
+        self._carrier_turned.argtypes = [pointer, number, *[pointer] * 5]
+        self._carrier_turned.restype = None
 
     _span_powers: Any
     _line_halves: Any
@@ -156,17 +156,31 @@ class ReceiveKernels:
         )
         return told, which, int(used)
 
-    def carrier_turns(self, rates: _Float, turn: float) -> tuple[_Float, float]:
-        """Return by how many cycles each step of a rate, [steps], is turned in its beginning, and after the last.
+    def carrier_turned(
+        self, symbols: _Complex, rates: _Float, drifts: _Float | None, phases: _Single | None, turn: float
+    ) -> tuple[_Complex, float]:
+        """Return symbols of whole steps turned back, complex64 [32 steps], and the turn after the last step, cycles.
 
         Args:
-            rates: cycles/symbol.
-            turn: cycles by which the first step is turned.
+            symbols: [32 steps].
+            rates: of each step, cycles/symbol, [steps].
+            drifts: cycles/symbol^2, [steps]; None for none.
+            phases: cycles by which symbols are turned besides, [steps, 32]; None for none.
+            turn: cycles by which the first step is turned in its beginning.
         """
-        rates = np.ascontiguousarray(rates, np.float64)
-        starts, now = np.empty(len(rates)), ctypes.c_double(turn)
-        self._carrier_turns(rates.ctypes.data, len(rates), ctypes.addressof(now), starts.ctypes.data)
-        return starts, float(now.value)
+        held, rates = np.ascontiguousarray(symbols, np.complex64), np.ascontiguousarray(rates, np.float64)
+        drifts = None if drifts is None else np.ascontiguousarray(drifts, np.float64)
+        if held.shape != (_SPAN * len(rates),) or (drifts is not None and drifts.shape != rates.shape):
+            raise ValueError(f"{len(rates)} steps are not made of {held.shape} symbols.")
+        if phases is not None:
+            phases = np.ascontiguousarray(phases, np.float32).reshape(len(held))
+        out, now = np.empty(len(held), np.complex64), ctypes.c_double(turn)
+        self._carrier_turned(
+            *(held.ctypes.data, len(rates), rates.ctypes.data),
+            *(None if one is None else one.ctypes.data for one in (drifts, phases)),
+            *(ctypes.addressof(now), out.ctypes.data),
+        )
+        return out, float(now.value)
 
     def span_powers(self, samples: _Complex, first: int, hop: int, span: int, most: float) -> _Float:
         """Return mean powers of spans of samples, up to `most`, [blocks * hop / span].

@@ -147,18 +147,6 @@ int64_t amrq_carrier_follow(int64_t steps, int64_t first, const struct carrier_l
     return used;
 }
 
-/* Turn whole steps, complex [steps, 32]; turn: cycles by which the first is turned, afterwards that after the last. */
-WIDE void amrq_carrier_turns(const double* rates, int64_t steps, double* turn, double* starts)
-{
-    double now = *turn;
-    for (int64_t step = 0; step < steps; step++) {
-        starts[step] = now;
-        const double next = now + rates[step] * STEP;
-        now = next - floor(next);
-    }
-    *turn = now;
-}
-
 /* Mean powers of spans of a channel's samples, complex [blocks, stride] from `first` on, [blocks, hop / span]. */
 WIDE void amrq_span_powers(const float* samples, int64_t blocks, int64_t stride, int64_t first, int64_t hop, int64_t span,
                            float most, double* out)

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from amrq.native import kernels
 from amrq.receive.decimation import Decimator, block_length, decimation
 
 __all__ = ["BINS", "HOP", "Blocks", "Channel", "filter_response", "windows"]
@@ -28,6 +29,7 @@ _BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
 _REACH = BINS // 8  # samples of a filter on either side of its middle
 _LEAST_POWER, _HEADROOM = 1e-20, 13  # of the first block; powers of two by which signals may grow further
 _BATCH, _BATCH_BLOCKS = 1 << 22, 192  # samples and blocks that are transformed at a time
+_EIGHTHS = np.exp(-2j * np.pi * np.arange(8) / 8)
 _NEAR = 64  # bins that the channel may be away from its usual place in decimated samples
 
 
@@ -231,11 +233,15 @@ class Channel:
         near = self._decimator is not None and abs(shift) <= _NEAR
         moved = shift if near else self._bin + shift  # decimated samples have been shifted
         eighths = moved * (6 * number - 1) % 8
-        turn = np.exp(-2j * np.pi * np.arange(8) / 8) * ((self.scale or 1.0) / self.ratio)
+        turn = _EIGHTHS * ((self.scale or 1.0) / self.ratio)
         band = self._spectra(blocks, near)
-        # In order, where an index would leave the blocks side by side.
-        found = np.take(band, (self._place + moved) % band.shape[1], axis=1)
-        found *= turn[eighths].astype(np.complex64)[:, None]
+        turns, native = turn[eighths].astype(np.complex64), kernels()
+        if native is not None:
+            found = native.cut(band, moved, turns, BINS)
+        else:
+            # In order, where an index would leave the blocks side by side.
+            found = np.take(band, (self._place + moved) % band.shape[1], axis=1)
+            found *= turns[:, None]
         if not self._all_there:
             found[:, ~self._there] = 0
         return found

@@ -114,6 +114,7 @@ class Receiver:
         self._clock.reset()
         if self._carrier is not None:
             self._carrier.reset()
+        self._room = np.zeros(0, np.complex64)
         self._read = 0  # samples taken in
         self._held = Blocks()  # blocks before the pulse is known
         self._path.begin()
@@ -304,7 +305,7 @@ class Receiver:
             self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
             return
         keep = slice(BINS // 8, BINS // 8 + HOP)
-        filtered = np.empty((3, *spectra.shape), np.complex64)
+        filtered = self._room_for(spectra.shape)
         # Real and imaginary parts by the same numbers: as a product of complex ones it takes twice as long.
         np.multiply(spectra.view(np.float32), self._responses(pulses), out=filtered.view(np.float32))
         whole, samples, edge = scipy.fft.ifft(filtered, axis=2, overwrite_x=True)
@@ -316,6 +317,13 @@ class Receiver:
         self._clocks += self._clock.process(self._line.process(edge, keep.start), ended)
         self._path.keep(_REMEMBERED + len(spectra))  # what comes next asks for those of all these blocks
         self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
+
+    def _room_for(self, shape: tuple[int, ...]) -> NDArray[np.complex64]:
+        """Return memory for three spectra of each block, complex64 [3, b, BINS], the same in each call."""
+        count = 3 * math.prod(shape)
+        if len(self._room) < count:
+            self._room = np.empty(count, np.complex64)
+        return self._room[:count].reshape(3, *shape)
 
     def _responses(self, pulses: list[Pulse]) -> NDArray[np.float32]:
         """Return the channel's, the matched and the timing's filter for each block's pulse, [3, b or 1, 2 BINS].

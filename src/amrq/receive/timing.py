@@ -117,7 +117,9 @@ class Line:
                 envelope = np.fmin(samples.real * samples.real + samples.imag * samples.imag, _MOST)
             halves = envelope.reshape(-1, _SPAN) @ self._weights
         number = self._spans + np.arange(len(halves))
-        halves *= np.exp(-2j * np.pi * (number * self._turn % 1.0)).astype(np.complex64)[:, None]
+        cycles = np.asarray(number * self._turn % 1.0, np.float64)
+        turns = np.exp(-2j * np.pi * cycles).astype(np.complex64) if native is None else native.turned(cycles)
+        halves *= turns[:, None]
         line = halves[:, 1].copy()
         line[1:] += halves[:-1, 0]
         line[0] += self._begun
