@@ -48,6 +48,8 @@ _BESIDE = 2.0
 """Times the noise floor: with more power than that around a box that holds none, what was found lies beside the box."""
 _TOO_HIGH = 1 / 3
 """Of a noise floor that is told: with less power than that the floor is wrong."""
+_LEAST_POWER, _MOST_POWER = 1e-20, 1e20
+"""Of samples: between these single precision holds it, whatever single samples are."""
 _FLOOR_UNCERTAINTY = 0.025
 """Of the noise density: what is not known of it, 0.1 dB."""
 
@@ -193,7 +195,9 @@ def _levelled(iq: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], float]:
     Measures take fourth powers and their spectra, which single precision holds for such levels alone.
     """
     parts = iq.view(np.float32)
-    power = float(np.mean(np.square(parts, dtype=np.float64)))
+    power = float(np.dot(parts, parts)) / len(parts)
+    if not _LEAST_POWER < power < _MOST_POWER:  # single precision may not hold it
+        power = float(np.mean(np.square(parts, dtype=np.float64)))
     halvings = round(math.log2(power) / 2)
     return np.ldexp(parts, -halvings).view(np.complex64), -20 * math.log10(2) * halvings
 

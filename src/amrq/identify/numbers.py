@@ -223,12 +223,13 @@ def held(case: Case) -> float:
 def fast_keyed(case: Case) -> float:
     """Return how clearly the amplitude is keyed, and faster than by hand, 0 to 1."""
     rate = case.look.keying.symbol_rate
-    if rate is None:
+    fast = 0.0 if rate is None else ramp(rate, *_FAST)
+    if not fast:
         return 0.0
     # Runs that are nearly all on are glitches in a burst that begins or ends.
     sure = ramp(case.look.keying.confidence, *_ANY_RATE) * (1 - ramp(case.look.keying.duty or 0.0, *_ON))
     found = max(switched(case), held(case), _coded(case)) * sure
-    return max(found, eyed(case) if found < _CLEAR_KEYS else 0.0) * ramp(rate, *_FAST)
+    return max(found, eyed(case) if found < _CLEAR_KEYS else 0.0) * fast
 
 
 def eyed(case: Case) -> float:
@@ -434,7 +435,7 @@ def unswept(case: Case) -> float:
     """Return how clearly the frequency is not a ramp, but a sine, tones, or what is beside a carrier, 0 to 1."""
     spread = case.look.frequency_spread.peakedness
     sine = 0.0 if spread is None else toned(case) * (1 - ramp(spread, *_ROUND))
-    return max(sine, chord(case), angled(case), peaked(case))
+    return _clearest(lambda: sine, lambda: chord(case), lambda: peaked(case), lambda: angled(case))
 
 
 def audible(case: Case, few: bool = False) -> float:
@@ -463,15 +464,26 @@ def constant_envelope(case: Case) -> float:
     return 1 - _beyond_constant(case)
 
 
+def _clearest(*found: Callable[[], float]) -> float:
+    """Return the largest of some numbers, each 0 to 1; after a 1 no further one is worked out."""
+    most = 0.0
+    for one in found:
+        most = max(most, one())
+        if most >= 1:
+            break
+    return most
+
+
 def _numbers_of_fm(case: Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
     if look.bandwidth > _WIDE_FM and pilot > _SURE_PILOT and flat(case) == 0:
         # Beside a pilot neither levels nor sweeps would count, and a frequency that keys use is used evenly.
         return 0.0, _beyond_constant(case), pilot, 0.0, 0.0
-    modem = max(modem_inside(case.look), pilot, angled(case), pictured(case))
+    modem = _clearest(lambda: pilot, lambda: modem_inside(look), lambda: angled(case), lambda: pictured(case))
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
-    swept = look.chirp.confidence * (1 - max(modem, unswept(case)))
+    other = _clearest(lambda: modem, lambda: unswept(case))
+    swept = look.chirp.confidence * (1 - other) if other < 1 else 0.0
     return (
         max(eye - _WIDE_EYE, 0.0) * (1 - modem) * (1 - audible(case, few=True)),
         _beyond_constant(case),

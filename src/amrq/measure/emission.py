@@ -16,7 +16,7 @@ from scipy import fft, special
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
-from amrq.measure.looks import powers, quantile
+from amrq.measure.looks import median, powers, quantile
 from amrq.measure.occupied import SHARE, WINDOW, OccupiedBand, occupied_band, spectrum_length
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 from amrq.native import kernels
@@ -435,7 +435,9 @@ def _while_on(iq: _Samples, on_times: NDArray[np.int64], sample_rate: float, wid
     The edges of its pulses belong to its spectrum.
     """
     around = math.ceil(_AROUND * sample_rate / width)
-    gap = max(_JOINED * sample_rate / width, _GAPS * float(np.median(np.diff(on_times, axis=1))))
+    gap = max(
+        _JOINED * sample_rate / width, _GAPS * median(np.diff(on_times, axis=1)[:, 0].astype(np.float64))
+    )
     joined = [list(on_times[0])]
     for start, stop in on_times[1:]:
         if start - joined[-1][1] < gap:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import checked_look, line_place
+from amrq.measure.looks import checked_look, line_place, row_medians
 
 __all__ = ["KeyedEye", "measure_keyed_eye"]
 
@@ -140,7 +140,7 @@ def _clocks(power: _Reals, sample_rate: float, top: float) -> list[float]:
     blocks = len(part) // _FLOOR
     if blocks < 1:
         return []
-    floors = np.median(part[: blocks * _FLOOR].reshape(blocks, _FLOOR), axis=1) / math.log(2)
+    floors = row_medians(part[: blocks * _FLOOR].reshape(blocks, _FLOOR)) / math.log(2)
     floor = np.interp(np.arange(len(part)), (np.arange(blocks) + 0.5) * _FLOOR, floors)
     over = part / np.maximum(floor, 1e-30)
     found: list[float] = []

@@ -15,7 +15,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.keyed_samples import narrowed
-from amrq.measure.looks import quantile
+from amrq.measure.looks import median, quantile
 
 __all__ = ["Keying", "crossings", "envelope_of", "measure_keying", "threshold_of"]
 
@@ -162,7 +162,7 @@ def _code(edges: NDArray[np.float64], first_on: bool, unit: float, clocked: bool
 
 def _alike(lengths: NDArray[np.float64], within: float) -> bool:
     """Return whether nearly all lengths are within a share of their median."""
-    return float(np.mean(np.abs(lengths / np.median(lengths) - 1) < within)) > _KEPT_TO
+    return float(np.mean(np.abs(lengths / median(lengths) - 1) < within)) > _KEPT_TO
 
 
 def _two_kinds(lengths: NDArray[np.float64]) -> bool:
@@ -312,5 +312,5 @@ def _kinds(lengths: NDArray[np.float64]) -> float:
     """Return the median of the longer half of lengths over that of the shorter half; 1 where they are alike."""
     ordered = np.sort(lengths)
     half = len(ordered) // 2
-    ratio = float(np.median(ordered[half:]) / np.median(ordered[: max(1, half)]))
+    ratio = median(ordered[half:]) / median(ordered[: max(1, half)])
     return ratio if ratio > 1 + _ALIKE else 1.0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.measure.band import Density, power_density, power_window
+from amrq.measure.looks import median
 from amrq.native import kernels
 
 __all__ = ["SHARE", "WINDOW", "OccupiedBand", "occupied_band", "spectrum_length"]
@@ -180,7 +181,7 @@ def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tup
     beyond = mean[(np.abs(offset) > _BEYOND[0]) & (np.abs(offset) <= _BEYOND[1])]
     if len(beyond) < 8:
         return noise, _DOUBT * noise
-    off = abs(float(np.median(beyond)) - noise)
+    off = abs(median(beyond) - noise)
     return noise, min(_DOUBT * noise, 2 * max(off, 1.25 * noise / math.sqrt(free * len(beyond))))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import checked_look, line_place, logistic, median, quantile, squares
+from amrq.measure.looks import checked_look, line_place, logistic, median, quantile, row_medians, squares
 
 __all__ = ["PhaseKeying", "measure_phase_keying"]
 
@@ -229,7 +229,7 @@ def _lines(
     if blocks < 2:
         floor = np.full(len(part), median(part))
     else:
-        medians = np.median(part[: blocks * _FLOOR].reshape(blocks, _FLOOR), axis=1)
+        medians = row_medians(part[: blocks * _FLOOR].reshape(blocks, _FLOOR))
         floor = np.interp(np.arange(len(part)), (np.arange(blocks) + 0.5) * _FLOOR, medians)
     # The median of a sum of so many squared magnitudes, of mean 1 each (Wilson and Hilferty 1931).
     usual = parts * (1 - 1 / (9 * parts)) ** 3 if parts > 1 else math.log(2)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import quantile, squares
+from amrq.measure.looks import median, quantile, row_medians, squares
 from amrq.native import kernels
 
 __all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "folded_products", "middle_half"]
@@ -121,9 +121,9 @@ def flat_band(iq: _Samples, sample_rate: float, width: float, wider: float = 1.1
     power = squares(inside)
     steps = max(3, len(power) // max(_LEAST_STEP, len(power) // _STEPS))
     long = len(power) // steps
-    medians = np.median(power[: steps * long].reshape(steps, long), axis=1) / math.log(2)
+    medians = row_medians(power[: steps * long].reshape(steps, long)) / math.log(2)
     floor = np.interp(np.arange(len(power)), (np.arange(steps) + 0.5) * long, medians)
-    floor = np.maximum(floor, max(_LOWEST * float(np.median(medians)), 1e-30))
+    floor = np.maximum(floor, max(_LOWEST * median(medians), 1e-30))
     inside = inside * np.sqrt(np.minimum(1 / floor, _LINE / np.maximum(power, 1e-30)))
     size = int(fft.next_fast_len(2 * half))
     flat = np.zeros(size, dtype=np.complex64)
@@ -147,7 +147,7 @@ def _loud(iq: _Samples) -> tuple[int, int]:
 def _even(iq: _Samples) -> _Samples:
     """Return samples of which none is far louder than the others, of unit mean power."""
     size = np.abs(iq)
-    iq = iq * np.minimum(1, _LOUD * np.median(size) / np.maximum(size, 1e-30))
+    iq = iq * np.minimum(1, _LOUD * median(size) / np.maximum(size, 1e-30))
     return np.asarray(iq / max(math.sqrt(float(np.mean(squares(iq)))), 1e-30), dtype=np.complex64)
 
 

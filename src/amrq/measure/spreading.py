@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import checked_look, hann_single, line_place, logistic, squares
+from amrq.measure.looks import checked_look, hann_single, line_place, logistic, row_medians, squares
 from amrq.measure.prefix_search import FlatBand, flat_band, middle_half
 from amrq.native import kernels
 
@@ -170,7 +170,7 @@ def _code(band: FlatBand) -> _Code | None:
 def _clearness(found: NDArray[np.float32], lags: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     """Return by how many standard deviations each repetition stands out of those at lags near it."""
     padded = np.pad(found.astype(np.float64), _NEAR, mode="reflect")
-    around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1), axis=1)
+    around = row_medians(np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1))
     blocks = (count - lags) / np.maximum(2, lags // _PART)
     # A squared magnitude has the deviation of its mean; so has the median of the others, which are as many.
     return np.asarray((found - around) / np.maximum(around, 0.5) * np.sqrt(np.maximum(blocks, 1.0)))
@@ -215,7 +215,7 @@ def _clock(iq: _Samples, sample_rate: float, width: float) -> float | None:
     blocks = len(part) // _FLOOR
     if blocks < 2:
         return None
-    medians = np.median(part[: blocks * _FLOOR].reshape(blocks, _FLOOR), axis=1) / math.log(2)
+    medians = row_medians(part[: blocks * _FLOOR].reshape(blocks, _FLOOR)) / math.log(2)
     over = part / np.maximum(
         np.interp(np.arange(len(part)), (np.arange(blocks) + 0.5) * _FLOOR, medians), 1e-30
     )
