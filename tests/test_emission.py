@@ -12,9 +12,8 @@ from seeds import rng
 from amrq.channel import extract
 from amrq.classes import linear_class
 from amrq.errors import AmrqError
-from amrq.measure import EmissionMeasures, measure_emission, occupied
-from amrq.measure.band import power_density
-from amrq.measure.occupied import _without_neighbours
+from amrq.measure import EmissionMeasures, measure_emission
+from amrq.measure.occupied import _density, _without_neighbours
 from amrq.signals import received_signal
 
 RATE = 400e3
@@ -264,8 +263,8 @@ def test_the_spectrum_of_many_stretches_is_the_mean_of_theirs() -> None:
     random = rng("stretches")
     sizes = (64, 65, 100, 300)
     pieces = [(random.normal(size=(size, 2)) @ [1, 1j]).astype(np.complex64) for size in sizes]
-    each = [power_density(piece, RATE, 64) for piece in pieces]
+    each = [_density([piece], RATE, 64) for piece in pieces]
     mean = sum(one.mean * size for one, size in zip(each, sizes, strict=True)) / sum(sizes)
-    found = occupied._density(pieces, RATE, 64)
+    found = _density(pieces, RATE, 64)
     np.testing.assert_allclose(found.parts[0], mean, rtol=1e-4)
     assert found.spectra == sum(one.spectra for one in each)
