@@ -32,8 +32,9 @@ _BESIDE = 8
 """Bins beside the carrier that are its own, by the window."""
 _REACH = 12e3
 """Hz from the carrier that are looked at: a beacon's subcarrier is at 9,960 Hz."""
-_CERTAIN = 7.0
-"""Standard deviations of the sum, from which on it is a proof: that bins overlap makes it vary 1.4 times as much."""
+_SEEN, _CERTAIN = 4.5, 7.0
+"""Standard deviations of the sum, from which on it is seen, and a proof: that bins overlap makes it vary 1.4 times as
+much."""
 _LEAST = 1e-3
 """Of the carrier's power that is in what is mirrored: a carrier with less is one, with the noise of its oscillator."""
 _STEADY = 0.5
@@ -53,12 +54,14 @@ class MirroredSidebands:
         centre: of the carrier, Hz.
         reach: how far they go on either side, Hz.
         share: their power over the carrier's.
+        certain: chance does not make them; of others, how far they reach is not known.
     """
 
     kind: str
     centre: float
     reach: float
     share: float
+    certain: bool = True
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ def mirrored_sidebands(
     sample_rate: float,
     edges: tuple[float, float],
 ) -> MirroredSidebands | None:
-    """Return the sidebands of a carrier, None where none are certain.
+    """Return the sidebands of a carrier, None where none are seen.
 
     Args:
         read: returns samples from a first one on, so many of them.
@@ -164,18 +167,19 @@ def _judged(sides: NDArray[np.complex128], centre: float, step: float) -> Mirror
     spread = math.sqrt(float(np.square(np.abs(products)).sum()) / 2)
     total = float(products.real.sum())
     share = abs(total) / len(products)  # of two sides; the window spreads a line over 2 bins
-    if not spread > 0 or abs(total) < _CERTAIN * spread or share < _LEAST:
+    if not spread > 0 or abs(total) < _SEEN * spread or share < _LEAST:
         return None
     sign = 1 if total > 0 else -1
+    kind = "am" if sign > 0 else "fm"
     bands = products.shape[1] // _BAND
     each = products[:, : bands * _BAND].reshape(len(products), bands, _BAND)
     sums = sign * each.real.sum(axis=(0, 2))
     clear = sums > _CLEAR * np.sqrt(np.square(np.abs(each)).sum(axis=(0, 2)) / 2)
-    if not clear.any():
-        return None
+    if abs(total) < _CERTAIN * spread or not clear.any():
+        return MirroredSidebands(kind, centre, 0.0, share, certain=False)
     power = np.square(np.abs(sides[:, :, : bands * _BAND])).sum(axis=0)
     upper, lower = (power * np.repeat(clear, _BAND)).sum(axis=1)
     if max(upper, lower) > _AS_STRONG * min(upper, lower):
         return None
     last = _BESIDE + (int(np.flatnonzero(clear)[-1]) + 1) * _BAND
-    return MirroredSidebands("am" if sign > 0 else "fm", centre, last * step, share)
+    return MirroredSidebands(kind, centre, last * step, share)

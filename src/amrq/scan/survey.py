@@ -79,7 +79,7 @@ _OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", 
 _LINE, _LINES = 0.02, (UNKNOWN, "carrier")
 """Of the strongest one's energy, that a line of a signal has at least; what a line is called."""
 _FEW_LINES = 3
-_CARRIER, _AUDIO = 500.0, 12e3
+_CARRIER, _AUDIO = 1500.0, 12e3
 """Hz: as wide is at most what may be a carrier with sidebands; as far from it, what may be one of these."""
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
@@ -339,6 +339,8 @@ class _Search:
         found = mirrored_sidebands(self._samples.read, main.stretches, self._rate, edges)
         if found is None:
             return None
+        if not found.certain:
+            return main, capped(record)
         lower, upper = found.centre - found.reach, found.centre + found.reach
         whole = replace(main, record=replace(main.record, lower=lower, upper=upper))
         named = self._looks.identified(whole)
