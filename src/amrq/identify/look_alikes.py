@@ -6,7 +6,7 @@ pulses, a few bits of Manchester code are like a short spreading code, keys of e
 edges of a burst are like sidebands. Where measures do not tell which it is, no name is surer than such kinds allow.
 """
 
-from amrq.identify.numbers import Case
+from amrq.identify.numbers import Case, hand_keyed, switched
 
 __all__ = ["most_of_alike"]
 
@@ -43,8 +43,9 @@ _SPARSE_LEVELS = 0.45
 them may be seldom."""
 _NO_LINE, _SQUARED = 0.1, 100.0
 """Share of a line where there is none, and of the square's line over the floor where there is one."""
-_STRONG_LINE, _ASIDE = 0.3, 0.22
-"""Share of a line, and bandwidths by which it is off the middle: of 51 simulated carriers above 0.9 one is so far."""
+_STRONG_LINE, _ASIDE, _KEYED = 0.3, 0.22, 0.5
+"""Share of a line, bandwidths by which it is off the middle (of 51 simulated carriers above 0.9 one is so far), and
+what clear keys have, which prove themselves."""
 _NO_PREFIX = 0.1, 0.7
 """Confidence of a prefix, below which there is none; and how sure OFDM is without one."""
 _WIDE = 30e3
@@ -64,7 +65,7 @@ def most_of_alike(case: Case, name: str) -> float:
         return min(_ALIKE if _is_ambiguous(case) else 1.0, _UNTOLD if _may_have_more_tones(case) else 1.0)
     if name == "oqpsk" and (case.look.envelope < _ROUND_ENVELOPE or _may_be_msk(case)):
         return _ALIKE
-    if name in ("carrier", "ook") and _is_aside(case):
+    if name == "carrier" and _is_aside(case):
         return _ALIKE
     if name == "dsss" and _may_be_line_code(case):
         return _LINE_CODE
@@ -143,9 +144,10 @@ def _is_short(case: Case) -> bool:
 
 
 def _is_aside(case: Case) -> bool:
-    """Return whether a line is so far off the middle of its box that something else made the box as wide."""
+    """Return whether a line that is not keyed is so far off the middle of its box that it is not all."""
     line, (lower, upper) = case.look.line, case.look.band()
-    return line.share > _STRONG_LINE and abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
+    off = abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
+    return off and line.share > _STRONG_LINE and max(switched(case), hand_keyed(case)) < _KEYED
 
 
 def _is_bipolar(case: Case) -> bool:
