@@ -144,7 +144,12 @@ def _is_short(case: Case) -> bool:
 
 
 def _is_aside(case: Case) -> bool:
-    """Return whether a line that is not keyed is so far off the middle of its box that it is not all."""
+    """Return whether a line that is not keyed is so far off the middle of a detector's box that it is not all.
+
+    Only a detector knows the SNR. A box without one is somebody's guess, and says nothing of what is in it.
+    """
+    if case.look.snr_db is None:
+        return False
     line, (lower, upper) = case.look.line, case.look.band()
     off = abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
     return off and line.share > _STRONG_LINE and max(switched(case), hand_keyed(case)) < _KEYED
