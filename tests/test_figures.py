@@ -68,9 +68,15 @@ def test_the_front_page() -> None:
     assert f"({100 * float(made['xc7']['lut_share_xc7z020']):.1f} %, Yosys)" in FRONT
     assert f"an ECP5 reaches {made['ecp5']['max_clock_mhz']} MHz" in FRONT
     assert made["xc7"]["dsp"] == "0" and float(made["xc7"]["bram36"]) == 0
-    routed = read_json("benchmarks/results/serial_board.json")["blind-small-int4"]["bitstream, LFE5U-85F"]
+    boards = read_json("benchmarks/results/serial_board.json")
+    routed = boards["blind-small-int4"]["bitstream, LFE5U-85F"]
     assert f"{routed['reached_mhz']:.1f} MHz, and {routed['classifications_a_second']:,} chunks" in FRONT
     assert f"at the {routed['wanted_mhz']:g} MHz that it is made for" in FRONT
+    larger = boards["blind-full-int4"]["bitstream, LFE5U-85F"]
+    assert f"reaches {larger['reached_mhz']:.1f} MHz there" in FRONT
+    assert (
+        f"made for {larger['wanted_mhz']:g}: {larger['classifications_a_second']:,} chunks a second" in FRONT
+    )
 
     client = (ROOT / "examples" / "board-client-c" / "board_client.c").read_text(encoding="utf-8")
     board = " ".join((ROOT / "docs" / "board.md").read_text(encoding="utf-8").split())

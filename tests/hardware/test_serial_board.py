@@ -222,6 +222,8 @@ def test_clocks_and_rates_that_do_not_fit(board: SerialBoard) -> None:
         made(clock_mhz=25.0)
     assert made(fpga=12).size_flag == "--12k"
     aligned = make_design(IntegerEngine("blind-small-int4").network)
+    large = SerialBoard(make_design(IntegerEngine("blind-full-int4").network), bytes(32))
+    assert (large.clock_mhz, large.clocks_a_bit) == (65.0, 22)
     with pytest.raises(AmrqError, match="has 28 multipliers and the integer aligner takes 34"):
         SerialBoard(aligned, bytes(32), BoardOptions("ulx3s", fpga=25))
     with pytest.raises(AmrqError, match="ulx3s"):

@@ -15,6 +15,9 @@ __all__ = ["BoardOptions", "SerialBoard"]
 
 _CLOCK = 75.0
 """MHz where none is asked for: more than 500,000 chunks of 128 clocks, and 25 clocks a bit at 3,000,000 bits/s."""
+_LARGE, _CLOCK_OF_LARGE = 10_000, 65.0
+"""Weights of an aligned network whose wires are too long for that, as those of `blind-full-int4` were; and what it
+reached with room to spare."""
 _CRYSTAL = 25.0
 """MHz, of a ULX3S."""
 _SLOWEST_COMPARISON, _SLOWEST_OSCILLATOR, _FASTEST_OSCILLATOR = 3.125, 400.0, 800.0
@@ -51,7 +54,8 @@ class BoardOptions:
     )
     clock_mhz: float | None = option(
         None,
-        "Clock of the classifier. Without it, 75 MHz on a ULX3S, which makes it of 25, and 100 on a PYNQ.",
+        "Clock of the classifier. Without it, 75 MHz on a ULX3S, 65 for blind-full-..., whose wires are longer, and "
+        "100 on a PYNQ.",
         unit="MHz",
         within=above(0, 400),
         flag="--clock MHZ",
@@ -96,6 +100,14 @@ def _pll(clock_mhz: float) -> _Pll:
     )
 
 
+def _usual_clock(design: Design) -> float:
+    """Return the clock of a design where none is asked for, MHz."""
+    if not design.aligned:
+        return _CLOCK
+    layers = (*design.network.symbol_layers, *design.network.head_layers)
+    return _CLOCK_OF_LARGE if sum(layer.weights.size for layer in layers) > _LARGE else _CLOCK
+
+
 class SerialBoard:
     """A design behind the serial line of a board: requests in, scores out (docs/serial-protocol.md).
 
@@ -136,7 +148,7 @@ class SerialBoard:
             )
         self.design = design
         self.fpga = options.fpga
-        self.clock_mhz = _CLOCK if options.clock_mhz is None else options.clock_mhz
+        self.clock_mhz = options.clock_mhz or _usual_clock(design)
         self.pll = _pll(self.clock_mhz)
         self.baud = options.baud
         exact = 1e6 * self.clock_mhz / options.baud
