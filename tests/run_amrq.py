@@ -32,6 +32,7 @@ __all__ = [
     "run",
     "start",
     "start_amrq",
+    "the_rest",
 ]
 
 ENVIRONMENT = {
@@ -183,6 +184,17 @@ def start_amrq(*arguments: object, patient: bool = False, **more: Any) -> subpro
         more: for `start`.
     """
     return start([sys.executable, *(("-c", _PATIENT) if patient else ("-m", "amrq")), *arguments], **more)
+
+
+def the_rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for a process's end, and return what it wrote that nobody has read, on standard output and error.
+
+    `communicate` would miss what a `readline` has taken in beyond its line.
+    """
+    assert process.stdout is not None and process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(PATIENCE)
+    return out, err
 
 
 def refused(result: subprocess.CompletedProcess[str], words: str) -> None:

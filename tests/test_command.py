@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from run_amrq import ENVIRONMENT, PATIENCE, amrq, amrq_here, python, refused, start_amrq
+from run_amrq import ENVIRONMENT, PATIENCE, amrq, amrq_here, python, refused, start_amrq, the_rest
 from seeds import SEED
 from small_models import linear_model, linear_onnx
 from typer.testing import CliRunner
@@ -235,12 +235,10 @@ def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     rates = ("--rate", "100e3", "--symbol-rate", "25e3")
     process = start_amrq("classify", tmp_path / "long.ci16", *rates, "--json", "--chunks", "1")
     assert process.stdout is not None
-    assert process.stderr is not None
     json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    # Not communicate(): it would miss what readline() has taken in already.
-    out, err = process.stdout.read(), process.stderr.read()
-    assert process.wait(60) == 130
+    out, err = the_rest(process)
+    assert process.returncode == 130
     assert "Traceback" not in err
     for line in out.splitlines():
         json.loads(line)

@@ -29,7 +29,7 @@ import zmq
 from file_radio import file_radio
 from prometheus_text import read_metrics
 from rtl_tcp_server import RtlTcpServer
-from run_amrq import PATIENCE, amrq, amrq_here, run, start_amrq
+from run_amrq import PATIENCE, amrq, amrq_here, run, start_amrq, the_rest
 from small_models import slow_model
 
 from amrq.classes import THESIS_9
@@ -108,7 +108,7 @@ def next_record(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def finish(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = the_rest(process)
     assert process.returncode == 0, out + err
     assert "Traceback" not in out + err
     return out, err

@@ -14,7 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from file_radio import HEADER, build_file_radio
-from run_amrq import PATIENCE, amrq_here, python, refused, start_amrq
+from run_amrq import amrq_here, python, refused, start_amrq, the_rest
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -163,7 +163,7 @@ def test_interrupted_it_writes_its_records(tmp_path: Path) -> None:
     first = json.loads(process.stdout.readline())
     assert first["event"] == "begin"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
+    _, err = the_rest(process)
     assert process.returncode == 0, err
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert records[0] == first

@@ -451,8 +451,8 @@ def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
     process = run_amrq.start(command, environment(headless))
     first = process.stdout.readline()
     os.truncate(file, 8 * 20_000)
-    out, err = process.stdout.read(), process.stderr.read()
-    assert process.wait(RUN_LIMIT) == 2, err
+    out, err = run_amrq.the_rest(process)
+    assert process.returncode == 2, err
     assert records(first + out)
     assert "became shorter while it was read" in err.splitlines()[-1] and "Traceback" not in err
 
@@ -487,9 +487,8 @@ def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
     process = run_amrq.start(command, environment(headless))
     first = process.stdout.readline()
     process.send_signal(number)
-    # Not communicate(): it would miss what readline() has taken in already.
-    out, err = process.stdout.read(), process.stderr.read()
-    assert process.wait(RUN_LIMIT) == 0, err
+    out, err = run_amrq.the_rest(process)
+    assert process.returncode == 0, err
     assert "Traceback" not in err
     found = records(first + out)
     assert sum(record["chunks"] for record in found) < 600 * 9_000 / 4 / 32

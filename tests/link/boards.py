@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import zmq
-from run_amrq import PATIENCE, start
+from run_amrq import PATIENCE, start, the_rest
 from seeds import rng
 
 from amrq.classifier import ChunkClassifier
@@ -85,7 +85,7 @@ class Board:
     def end(self) -> str:
         """End it as a system does, and return its summary."""
         self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=PATIENCE)
+        out, err = the_rest(self.process)
         assert self.process.returncode == 0 and "Traceback" not in err, err
         return out
 

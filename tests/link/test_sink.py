@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 import run_amrq
-from boards import MODEL, PATIENCE, board, chunks, image, in_thread
+from boards import MODEL, board, chunks, image, in_thread
 from prometheus_text import read_metrics
 
 from amrq.classifier import make_classifier
@@ -127,7 +127,7 @@ def until_the_first_line(*arguments: object) -> str:
             assert process.stdout is not None
             first = process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=PATIENCE)
+            out, err = run_amrq.the_rest(process)
         finally:
             process.kill()
     assert process.returncode == 0 and first, first + err
@@ -181,7 +181,7 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
     with board(MODEL, program=("-m", "amrq", "board", "--model")) as started:
         refused(capfd, "cannot listen", *serve, "--listen", started.endpoint)
         started.process.send_signal(signal.SIGINT)
-        out, err = started.process.communicate(timeout=PATIENCE)
+        out, err = run_amrq.the_rest(started.process)
         assert started.process.returncode == 0 and "0 chunks in 0 requests" in out, err
     for arguments, words in (
         (("--engine", "rtl", "--simulator", "abacus"), "no simulator 'abacus'"),
