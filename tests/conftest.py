@@ -5,7 +5,6 @@ import json
 import platform
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,11 +131,3 @@ def new_socket() -> Iterator[Callable[[int], Any]]:
         yield context.socket
     finally:
         context.destroy(linger=0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def own_models() -> None:
-    """Let each file load the models anew that identification keeps: what others did with them is not seen there."""
-    for module, kept in (("linear", "_classifier"), ("emission", "family_model")):
-        if f"amrq.identify.{module}" in sys.modules:
-            getattr(sys.modules[f"amrq.identify.{module}"], kept).cache_clear()

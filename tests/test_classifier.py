@@ -85,7 +85,7 @@ def test_refused(tmp_path: Path) -> None:
 
 
 def test_a_call_in_a_hurry_is_given_up_and_its_chunks_are_lost(tmp_path: Path) -> None:
-    """Also one that is at work; until the classifier is opened again."""
+    """Also one that is at work; until the hurry is over, or the classifier is opened again."""
     classifier = make_classifier(slow_model(tmp_path / "slow.onnx", multiplications=2), "onnx")
     classifier.open()
     chunks = rng("classifier, hurry").standard_normal((5, 64)).view(np.complex128).astype(np.complex64)
@@ -95,6 +95,9 @@ def test_a_call_in_a_hurry_is_given_up_and_its_chunks_are_lost(tmp_path: Path) -
         pass  # the hurry begins in another thread
     assert found.lost.all()
     assert not found.usable.any()
+    classifier.hurry(None)
+    assert classifier.classify(chunks).usable.all()
+    classifier.hurry(0.0)
     classifier.close()
     classifier.open()
     assert classifier.classify(chunks).usable.all()

@@ -364,14 +364,14 @@ class Losing(Stub):
     def __init__(self, lost: set[int]) -> None:
         super().__init__()
         self.lost = lost
-        self.hurried: list[float] = []
+        self.hurried: list[float | None] = []
 
     def classify(self, chunks: np.ndarray) -> Evidence:
         lost = np.isin(chunks[:, 0].real.astype(int), list(self.lost))
         evidence = super().classify(chunks)
         return evidence._replace(usable=evidence.usable & ~lost, lost=lost)
 
-    def hurry(self, seconds: float) -> None:
+    def hurry(self, seconds: float | None) -> None:
         self.hurried.append(seconds)
 
     def counters(self) -> dict[str, int]:
@@ -393,7 +393,8 @@ def test_what_a_classifier_loses_is_dropped_and_nothing_is_fused_across_it(size:
     found = [(d.sample_index // 4, d.chunks) for d, _ in decisions]
     broken = [(42, 9), (51, 19)] if size == 7 else [(42, 28)]
     assert found == [(2, 18), (21, 18), *broken, (71, 29)]
-    assert stub.hurried  # stop does not wait for what may never come
+    # `stop` does not wait for what may never come, and leaves no hurry to whoever uses the classifier next.
+    assert stub.hurried == [2.0, None]
 
 
 def test_all_can_be_lost() -> None:

@@ -95,8 +95,11 @@ class Classifier(ABC):
     def close(self) -> None:  # noqa: B027 - nor to close
         """Release what `open` acquired; `open` may be called again."""
 
-    def hurry(self, seconds: float) -> None:  # noqa: B027 - nor to wait for
-        """Let every call of `classify` return within so many seconds, until the next `open`; from any thread."""
+    def hurry(self, seconds: float | None) -> None:  # noqa: B027 - nor to wait for
+        """Let every call of `classify` return within so many seconds, until the next `open`; from any thread.
+
+        None: it may take its time again.
+        """
 
     def counters(self) -> dict[str, int]:
         """Return counters other than those of chunks, by name; from any thread."""
@@ -181,8 +184,8 @@ class ChunkClassifier(Classifier):
         """Close the engine; `open` may be called again."""
         self.engine.close()
 
-    def hurry(self, seconds: float) -> None:
-        """Let every call of `classify` return within so many seconds, until the next `open`; from any thread."""
+    def hurry(self, seconds: float | None) -> None:
+        """Let every call of `classify` return within so many seconds; None: it may take its time again."""
         self.engine.hurry(seconds)
 
     def counters(self) -> dict[str, int]:

@@ -112,8 +112,11 @@ class Engine(ABC):
     def close(self) -> None:  # noqa: B027 - nor to close
         """Release what the engine holds; `open` acquires it again. A `run` in progress in another thread fails soon."""
 
-    def hurry(self, seconds: float) -> None:  # noqa: B027 - nor to wait for
-        """Make every call of `run` return within this many seconds, until the next `open`; from any thread."""
+    def hurry(self, seconds: float | None) -> None:  # noqa: B027 - nor to wait for
+        """Make every call of `run` return within this many seconds, until the next `open`; from any thread.
+
+        None: it may take its time again.
+        """
 
     def counters(self) -> dict[str, int]:
         """Return the engine's counters, by name; from any thread."""
@@ -180,8 +183,7 @@ class OnnxEngine(Engine):
 
     def open(self) -> None:
         """Prepare for a run: nothing is in a hurry."""
-        self.close()
-        self._calls, self.may_lose = _calls(), False
+        self.hurry(None)
 
     def close(self) -> None:
         """End the hurry."""
@@ -189,9 +191,15 @@ class OnnxEngine(Engine):
         if ends is not None:
             ends.cancel()
 
-    def hurry(self, seconds: float) -> None:
-        """Give up the call that is still at work after so many seconds, and all later ones, until the next `open`."""
+    def hurry(self, seconds: float | None) -> None:
+        """Give up the call that is still at work after so many seconds, and all later ones, until the next `open`.
+
+        None: calls may take their time again.
+        """
         self.close()
+        if seconds is None:
+            self._calls, self.may_lose = _calls(), False
+            return
         self._ends = threading.Timer(seconds, setattr, (self._calls, "terminate", True))
         self._ends.daemon = True
         self._ends.start()

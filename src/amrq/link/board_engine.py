@@ -186,8 +186,8 @@ class BoardEngine(Engine):
         if not self.connected:
             raise LinkError(self._absence())
 
-    def hurry(self, seconds: float) -> None:
-        """Make every call of `run` return within this many seconds, until the next `open`; from any thread."""
+    def hurry(self, seconds: float | None) -> None:
+        """Make every call of `run` return within so many seconds, until the next `open`; see `Engine`."""
         self._link.hurry(seconds)
 
     def close(self) -> None:

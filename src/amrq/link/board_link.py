@@ -109,8 +109,8 @@ class BoardLink:
         """Wait until a board that fits is there, or one that does not; return whether one that fits is."""
         return self._dialogue.wait_for_board(seconds)
 
-    def hurry(self, seconds: float) -> None:
-        """Let every exchange end within so many seconds, until the next `open`."""
+    def hurry(self, seconds: float | None) -> None:
+        """Let every exchange end within so many seconds, until the next `open`; None: there is no hurry any more."""
         self._dialogue.hurry(seconds)
 
     def close(self) -> None:

@@ -114,10 +114,12 @@ class Dialogue:
         """Whether there is nothing to wait for: the link was closed, or the time that `hurry` allowed has passed."""
         return self.closed or time.monotonic() >= self._deadline
 
-    def hurry(self, seconds: float) -> None:
-        """Let all waiting end within so many seconds."""
+    def hurry(self, seconds: float | None) -> None:
+        """Let all waiting end within so many seconds; None: there is no hurry any more."""
         with self._changed:
-            self._deadline = min(self._deadline, time.monotonic() + seconds)
+            self._deadline = (
+                float("inf") if seconds is None else min(self._deadline, time.monotonic() + seconds)
+            )
             self._changed.notify_all()
 
     def wait_for_board(self, seconds: float) -> bool:

@@ -195,9 +195,9 @@ class SerialEngine(Engine):
         with self._lock:
             self._drop()
 
-    def hurry(self, seconds: float) -> None:
-        """Make every call of `run` return within this many seconds, until the next `open`; from any thread."""
-        self._until = time.monotonic() + seconds
+    def hurry(self, seconds: float | None) -> None:
+        """Make every call of `run` return within so many seconds, until the next `open`; see `Engine`."""
+        self._until = None if seconds is None else time.monotonic() + seconds
 
     def counters(self) -> dict[str, int]:
         """Return counters since the engine was made: questions asked again, and frames that came damaged."""

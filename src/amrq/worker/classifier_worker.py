@@ -250,6 +250,7 @@ class ClassifierWorker:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
+        self._classifier.hurry(None)  # whoever gave it may go on using it
         if self._successor is not None:  # no chunk came for it any more
             self._classifier.close()
         self._raise_error()
