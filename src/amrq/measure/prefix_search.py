@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.measure.looks import median, quantile, row_medians, squares
-from amrq.native import kernels
+from amrq.measure.prefix_folds import folded_products
 
-__all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "folded_products", "middle_half"]
+__all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "middle_half"]
 
 _STEPS, _LEAST_STEP = 96, 8
 """Of a spectrum, in which its floor is seen; and values of each, at least."""
@@ -46,16 +46,14 @@ _LEAST, _MOST = 8.0, 2.2
 _CANDIDATES, _FINE_ROWS, _LEAST_OF_BEST, _CERTAIN = 10, 24, 0.2, 40.0
 """Places that are looked at again, with how many symbols at first; and how clear they are at least, of the
 clearest one, which counts as so much at most: a loud moment may be as clear as that."""
-_MOST_LAGS, _FEW_LAGS, _FEW_CANDIDATES = 256, 16, 3
+_MOST_LAGS = 256
 """Lags that are looked at, of some 500; of 44 signals at 10 and 20 dB 40 had the right spacing with them and with all,
-37 with half as many. Lags and places without compiled kernels, of which all would take some ten times as long."""
+37 with half as many."""
 _SHORT = 160.0
 """Over the bandwidth: of shorter periods all lags are tried, for their correlation has wide side lobes."""
 _LAGS = (1.015, 1.7)
 _ROUNDS, _TRIED = 2, 7
 """Of a search for the period, and periods that are tried to either side in each."""
-_OVERLAP = 0.9
-"""How much higher the highest of overlapping windows is than that of windows side by side, in noise."""
 _SOFT = 0.5
 """Samples: by so much a prefix is seen longer than it is."""
 _CLEAR_ENOUGH, _SAME_PERIOD = 0.15, 0.01
@@ -177,7 +175,7 @@ def find_prefixes(band: FlatBand) -> list[PrefixPlace]:
         lengths, steps = len(narrow) - lags, np.maximum(1, lags // _PIECES)
         scores = folded_products(narrow, lags, lengths, steps, _RATIOS, _ROWS, spread)
         found += [(score, 2 * lag, ratio, 1) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
-    found = sorted(found, reverse=True)[: _CANDIDATES if kernels() is not None else _FEW_CANDIDATES]
+    found = sorted(found, reverse=True)[:_CANDIDATES]
     found = [one for one in found if one[0] > _LEAST_OF_BEST * min(found[0][0], _CERTAIN)]
     places = [_refined(iq, spread, lag, ratio, near) for _, lag, ratio, near in found]
     places = [one for one in places if one.clear > 0]
@@ -189,16 +187,15 @@ def find_prefixes(band: FlatBand) -> list[PrefixPlace]:
 
 
 def _promising(iq: _Samples, lags: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the lags that are looked at: those at which the look is most alike, few without compiled kernels.
+    """Return the lags that are looked at: those at which the look is most alike.
 
     One transform tells how alike, but not in which part of a period: of few lags short prefixes are missed more often.
     """
-    most = _MOST_LAGS if kernels() is not None else _FEW_LAGS
-    if len(lags) <= most:
+    if len(lags) <= _MOST_LAGS:
         return lags
     alike = np.abs(fft.ifft(squares(fft.fft(iq, int(fft.next_fast_len(2 * len(iq)))))))[lags]
     alike /= np.sqrt(len(iq) - lags)  # as much as noise has
-    return np.sort(lags[np.argsort(-alike)[:most]])
+    return np.sort(lags[np.argsort(-alike)[:_MOST_LAGS]])
 
 
 def _exact_period(iq: _Samples, place: PrefixPlace) -> float:
@@ -306,91 +303,3 @@ def _highest(
     tops = np.flatnonzero((best >= padded[:-2]) & (best > padded[2:]))
     tops = tops[np.argsort(-best[tops])[:_CANDIDATES]]
     return [(float(best[top]), int(lags[top]), float(ratios[which[top]])) for top in tops]
-
-
-def folded_products(
-    iq: _Samples,
-    lags: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    steps: NDArray[np.int64],
-    ratios: NDArray[np.float64],
-    rows: int,
-    spread: float = 1.0,
-) -> _Floats:
-    """Return how clear a window of a prefix's length is in folds of products of a signal with itself later.
-
-    Args:
-        iq: complex64 [n].
-        lags: [lags], samples, at least 1.
-        lengths: [lags], how many products of each lag are looked at, at most n less the lag.
-        steps: [lags], products that are one block, at least 1.
-        ratios: [ratios], prefix over lag: a fold has the period of a lag and its prefix.
-        rows: periods that are added up, at most; of several such sums the clearest windows' powers are added.
-        spread: mean square of the signal's spectrum over its squared mean, 1 where it is flat.
-
-    Returns:
-        Minus the logarithm of how likely noise has the same (Chernoff's bound), float32 [lags, ratios].
-    """
-    native = kernels()
-    if native is not None:
-        return native.folds(iq, lags, lengths, steps, ratios, rows, spread)
-    out = np.zeros((len(lags), len(ratios)), np.float32)
-    for one, (lag, length, step) in enumerate(zip(lags, lengths, steps, strict=True)):
-        products = iq[lag : lag + length] * np.conj(iq[:length])
-        noise = float(step) * spread * float(squares(products).mean())
-        fine, power = _blocks(products, int(step), noise)
-        coarse, power_of_coarse = _blocks(fine, 3, 3 * noise)
-        powers = power, power_of_coarse
-        for which, ratio in enumerate(ratios):
-            prefix, period = ratio * lag / step, (1 + ratio) * lag / step
-            wide, size = (0, 1) if prefix < 6 else (1, 3)
-            around = max(1, int(prefix / size + 0.5))
-            out[one, which] = _clear((fine, coarse)[wide], period / size, around, rows, powers[wide])
-    return out
-
-
-def _blocks(values: _Samples, step: int, noise: float) -> tuple[_Samples, float]:
-    """Return sums of `step` values each, and their mean power beside a prefix.
-
-    None has more than 6 times their mean power. Where there is more than in noise, as of what repeats itself all the
-    time, that counts, of each sum up to 3 times as much: those in a prefix are few.
-    """
-    count = len(values) // step
-    sums = values[: count * step].reshape(count, step).sum(axis=1)
-    power = squares(sums)
-    most = 6 * float(power.mean()) if count else 0.0
-    held = float(np.minimum(power, 3 * noise).mean()) if count else 0.0
-    limited = sums * np.sqrt(np.minimum(1, most / np.maximum(power, 1e-30)))
-    return np.asarray(limited, dtype=np.complex64), max(held, noise)
-
-
-def _clear(blocks: _Samples, period: float, around: int, rows: int, power: float) -> float:
-    """Return how clear a window of `around` blocks is in folds of a period, each of so many rows at most."""
-    wide = int(period)
-    if wide < 3 or around >= wide or not power > 0:
-        return 0.0
-    tops: list[float] = []
-    row = 0
-    while True:
-        starts = (np.arange(row, row + min(rows, len(blocks))) * period + 0.5).astype(np.int64)
-        whole = int(np.count_nonzero(starts + wide <= len(blocks)))
-        if not whole or (tops and 2 * whole < rows):
-            break
-        fold = blocks[starts[:whole, None] + np.arange(wide)].sum(axis=0)
-        # Noise has the variance of a window, less that of its share of the whole.
-        tops.append(_largest(fold, around) / (whole * around * (1 - around / wide) * power))
-        row += whole
-        if whole < rows:
-            break
-    if not tops:
-        return 0.0
-    mean = math.log(wide / around) + _OVERLAP
-    over = sum(tops) - len(tops) * (mean - 1)
-    return over - len(tops) - len(tops) * math.log(over / len(tops)) if over > len(tops) else 0.0
-
-
-def _largest(fold: _Samples, around: int) -> float:
-    """Return the largest square of a window's sum, less its share of the whole."""
-    running = np.concatenate([[0], np.cumsum(np.concatenate([fold, fold[:around]]))])
-    apart = running[around:] - running[: len(fold) + 1] - running[len(fold)] * (around / len(fold))
-    return float(squares(apart[: len(fold)]).max())
