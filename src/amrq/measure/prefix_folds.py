@@ -104,9 +104,11 @@ def folded_products(
     native = kernels()
     if native is not None:
         return native.folds(iq, lags, lengths, steps, ratios, rows, spread)
+    if not len(lags) or not len(ratios):
+        return np.zeros((len(lags), len(ratios)), np.float32)
     levels = _blocks(iq, lags, lengths, steps, spread)
-    each = lags[:, None] / steps[:, None]
-    prefix, period = (ratios * each).ravel(), ((1 + ratios) * each).ravel()
+    # In this order, for places that lie between two blocks are rounded.
+    prefix, period = ((times * lags[:, None] / steps[:, None]).ravel() for times in (ratios, 1 + ratios))
     coarse = np.where(prefix < _LEAST_WIDE, 0, 1)
     period = period / np.where(coarse, _COARSE, 1)
     around = np.maximum(1, (prefix / np.where(coarse, _COARSE, 1) + 0.5).astype(np.int64))
