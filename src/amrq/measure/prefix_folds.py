@@ -67,7 +67,14 @@ class _Folds(NamedTuple):
 
     def some(self, which: NDArray[np.int64] | slice) -> "_Folds":
         """Return some of them."""
-        return _Folds(*(values[which] for values in self))
+        return _Folds(
+            self.at[which],
+            self.period[which],
+            self.wide[which],
+            self.around[which],
+            self.rows[which],
+            self.power[which],
+        )
 
 
 def folded_products(
