@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ClockKernels", "ClockLimits", "ClockTrack", "ClockWindow", "Tone"]
 
-_LANES, _LONGEST = 16, 256  # transforms side by side, and values of each at most
+_LANES, _LONGEST, _MOST_BINS = 16, 256, 3072  # transforms side by side, and values of each and bins at most
 _Complex = NDArray[np.complex64]
 _Float = NDArray[np.float64]
 _Whole = NDArray[np.int64]
@@ -53,7 +53,7 @@ class ClockWindow:
 
     Args:
         window: samples of the line.
-        bins: of the spectrum: a power of two, 4 to 256, times 16 at most.
+        bins: of the spectrum, 3,072 at most: a power of two, 4 to 256, times 16 at most.
         reach: bins on either side of 0 Hz that are looked at, less than half of them.
     """
 
@@ -61,7 +61,7 @@ class ClockWindow:
         size = 4
         while size * _LANES < bins:
             size *= 2
-        if window < 1 or bins % size or size > _LONGEST or not 0 < 2 * reach < bins:
+        if window < 1 or bins % size or size > _LONGEST or bins > _MOST_BINS or not 0 < 2 * reach < bins:
             raise ValueError(f"{bins} bins, {reach} of them on either side, cannot be looked at.")
         self.window = window
         cycles = np.arange(window)[:, None] * np.arange(_LANES) % bins / bins
