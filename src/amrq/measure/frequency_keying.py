@@ -19,9 +19,10 @@ from amrq.errors import AmrqError
 from amrq.measure.closed_eye import CLEAR_CLOCK, open_eye
 from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
 from amrq.measure.looks import logistic
+from amrq.measure.start_stop import find_start_stop
 from amrq.measure.symbol_clock import clock_rates
 from amrq.measure.tone_clock import tone_clock_rates
-from amrq.measure.tone_levels import LevelFit, fit_after_leader, fit_levels
+from amrq.measure.tone_levels import LevelFit, fit_after_leader, fit_levels, fit_symbols
 
 __all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
 
@@ -67,6 +68,8 @@ _BEYOND = 0.004
 _LEAST_OPENED, _MOST_SURE, _MOST_BEAT, _NO_LEVELS = 0.2, 0.95, 0.1, 0.577
 """Confidence of an opened eye that counts, and what it is worth at most; swing of the power with the symbols that no
 frequency keying has; error of evenly spread values."""
+_AS_LONG, _MUCH_LESS = 1.25, 0.75
+"""Symbols of a clock: shorter bits that start and stop count where they leave so much less than it."""
 _RIGHT, _RIGHT_LEVELS = (
     np.array([-2.4, -11.0, -5.1, -5.7, -0.54, 0.85, -0.56, 1.0, -0.79, 3.4, -13.0, 6.5, 0.36, -3.9, -3.2]),
     np.array([-3.4, -9.8, -4.3, -6.0, -0.59, 1.0, -0.47, 0.85, -0.19, 0.82, -11.0, 6.5, 0.36, -2.0, -3.3]),
@@ -280,6 +283,8 @@ def _measured(
     if best is None:
         return FrequencyKeying(envelope=keyed.envelope)
     best = fit_after_leader(keyed, best)
+    if best.levels <= _MANY and not known:
+        best = _start_stop(keyed, best, rates)
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
     envelope = min(keyed.envelope, _FADING) if slow else keyed.envelope
     confidence, levels_confidence, alike = _confidences(best, envelope, width, line, beat)
@@ -310,6 +315,23 @@ def _measured(
         confidence=confidence,
         levels_confidence=levels_confidence,
     )
+
+
+def _start_stop(keyed: KeyedSamples, fit: LevelFit, rates: list[tuple[float, float]]) -> LevelFit:
+    """Return the fit of characters that start and stop, where a clock does not keep time with them; else the fit.
+
+    Bits that some characters have half a symbol later than others are three or four levels by the clock.
+    """
+    outer = fit.half * (fit.levels - 1)
+    begun = find_start_stop(keyed, fit.rate, fit.centre, outer, rates, other=fit.levels == 2)
+    found = None if begun is None else fit_symbols(keyed, begun.starts, begun.rate)
+    if begun is None or found is None or not found.evidence > 0:
+        return fit
+    if fit.levels > 2:
+        return found if found.evidence / found.symbols > fit.evidence / fit.symbols else fit
+    # What a filter makes of single bits is no other rate, and the clock fits as well then.
+    slow = fit.rate / found.rate > _AS_LONG
+    return found if slow or found.error < _MUCH_LESS * fit.error else fit
 
 
 _Fitted = tuple[LevelFit | None, float]

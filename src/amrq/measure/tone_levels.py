@@ -22,7 +22,7 @@ from amrq.measure.keyed_samples import KeyedSamples
 from amrq.measure.looks import median, straight_line
 from amrq.native import LevelRounds, LevelSolution, kernels
 
-__all__ = ["LevelFit", "fit_after_leader", "fit_levels"]
+__all__ = ["LevelFit", "fit_after_leader", "fit_levels", "fit_symbols"]
 
 _LEAST_SYMBOLS, _LEAST_KEPT = 24, 7
 """Symbols that are fitted; where each tone is seen to be kept for some of the clock's steps, so few are enough."""
@@ -228,6 +228,35 @@ def fit_after_leader(keyed: KeyedSamples, fit: LevelFit) -> LevelFit:
     return fit if later is None or not later.evidence > 0 else later
 
 
+def fit_symbols(keyed: KeyedSamples, starts: _Reals, symbol_rate: float) -> LevelFit | None:
+    """Return the fit of two levels to symbols that begin where they are told to; None where it is none.
+
+    Args:
+        keyed: the samples.
+        starts: float64 [n], where each symbol begins, samples; ascending.
+        symbol_rate: symbols a second.
+    """
+    step = keyed.rate / symbol_rate
+    starts = starts[starts + step < len(keyed)][:_MOST_SYMBOLS]
+    if len(starts) < _LEAST_SYMBOLS:
+        return None
+    means = np.diff(keyed.phase(starts[:, None] + np.array([0.0, 1.0]) * step), axis=1)[:, 0] / step
+    eye = _eye(keyed, starts, step)
+    fit = _fit_keyed(means, eye, 2, symbol_rate)
+    return (
+        None
+        if fit is None
+        else replace(fit, margin=fit.evidence, square=_squareness(means, eye, fit.numbers))
+    )
+
+
+def _eye(keyed: KeyedSamples, starts: _Reals, step: float) -> _Reals:
+    """Return the frequency in the middle fifth of each symbol, Hz."""
+    return np.asarray(
+        np.diff(keyed.phase(starts[:, None] + np.array([0.4, 0.6]) * step), axis=1)[:, 0] / (0.2 * step)
+    )
+
+
 def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int, begin: int = 0) -> LevelFit | None:
     """Return the fit from a symbol on; None where there are too few, or none fits."""
     step = keyed.rate / symbol_rate
@@ -246,7 +275,7 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int, begin: int = 0)
     phase = int(np.argmax(whole.var(axis=1)))
     means = whole[phase]
     starts = np.asarray((np.arange(count) + phase / _PHASES) * step + away, np.float64)
-    eye = np.diff(keyed.phase(starts[:, None] + np.array([0.4, 0.6]) * step), axis=1)[:, 0] / (0.2 * step)
+    eye = _eye(keyed, starts, step)
     found: list[LevelFit] = []
     for order in _ORDERS if count >= _LEAST_KEYED else ():
         fit = _fit_keyed(means, eye, order, symbol_rate)
