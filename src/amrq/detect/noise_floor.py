@@ -366,7 +366,8 @@ def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     native = kernels()
     if native is not None and count <= MOST_ROWS:
         return native.lower_means(values)
-    mean: NDArray[np.float32] = np.partition(values, half - 1, axis=0)[:half].mean(axis=0)
+    # Sorted, so that they are added up in the same order as by the kernel.
+    mean: NDArray[np.float32] = np.sort(values, axis=0)[:half].mean(axis=0)
     return mean
 
 
