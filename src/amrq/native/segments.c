@@ -409,7 +409,7 @@ static double reaches(const double* power, int64_t count, double total, double s
             high = middle;
     }
     const double a = power[low] / total, b = power[high] / total;
-    return (share - a) / (b - a) + (double)low;
+    return 1 / (b - a) * (share - a) + (double)low; /* in the order of np.interp, to the same bit */
 }
 
 /* Edges of a share of the power, in bins with fractions. spectrum: [count], at least one, excess over the noise;
