@@ -459,10 +459,10 @@ def look_of(case: Case, number: int) -> tuple[Look | None, np.random.Generator]:
 @cache
 def models(path: str | None) -> Any:
     """Return what `identify_emission` takes as models; loaded once."""
-    from amrq.classifier import FamilyModel, make_classifier
+    from amrq.classifier import AUTO, FamilyModel, make_classifier
     from amrq.identify import IdentifyModels
 
-    return IdentifyModels(make_classifier("default"), FamilyModel(path or "family"))
+    return IdentifyModels(make_classifier("default", AUTO), FamilyModel(path or "family"))
 
 
 def by_model_alone(look: Look, model: str | None) -> EmissionIdentity:

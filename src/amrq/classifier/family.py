@@ -275,7 +275,9 @@ def _resampled(samples: _Chunks, start: float, count: int, step: float, middle: 
         taken[:margin] *= fade[: len(taken)]
     if last < len(samples):
         taken[-margin:] *= fade[::-1][-len(taken) :]
-    from scipy import fft, special  # a board's server has no SciPy
+    from scipy import special  # a board's server has no SciPy
+
+    from amrq import transforms as fft
 
     # Zeros behind what is there: a circle long enough that its ends do not meet, and quick to transform.
     size = int(fft.next_fast_len(len(taken) + margin))

@@ -76,7 +76,7 @@ class FamilyFront:
         Returns:
             Over time float32 [8, L / 8], over frequency [13, L / 8], over lag [8, L / 8], over phase [6, 32].
         """
-        from scipy import fft  # a board's server has no SciPy
+        from amrq import transforms as fft  # a board's server has no SciPy
 
         native, length = self._native, len(chunk)
         boxed = fft.ifft(fft.fft(chunk) * self._passing)

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.identify.identity import EmissionIdentity
 from amrq.measure import powers, quantile
 from amrq.model import UNKNOWN

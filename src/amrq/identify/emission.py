@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.classifier import Classifier, FamilyModel
 from amrq.identify.bursts_inside import bursts_within, filled, of_bursts
 from amrq.identify.evidence import FamilyEvidence, not_learnt, weigh_families

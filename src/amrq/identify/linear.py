@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classifier import Classifier, make_classifier
+from amrq.classifier import AUTO, Classifier, make_classifier
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.identify.search import FoundSignal, SignalSearch, find_in_windows, unclear_text
@@ -194,7 +194,7 @@ def _is_sure(decision: Decision) -> bool:
 @cache
 def _classifier(model: str) -> Classifier:
     """Return a model's classifier, loaded once."""
-    classifier = make_classifier(model)
+    classifier = make_classifier(model, AUTO)
     if classifier.contract.phase != "any":
         raise AmrqError(
             f"the model {classifier.contract.name} needs the carrier's phase, which the receiver does not recover: "

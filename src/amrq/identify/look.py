@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.classifier import Classifier, FamilyModel
 from amrq.measure import (
     AmMeasures,

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.identify.identity import EmissionIdentity
 from amrq.measure import EmissionMeasures, quick_length
 from amrq.model import UNKNOWN

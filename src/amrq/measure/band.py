@@ -14,8 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage, special
+from scipy import ndimage, special
 
+from amrq import transforms as fft
 from amrq.errors import AmrqError
 from amrq.measure.looks import quantile
 from amrq.native import kernels

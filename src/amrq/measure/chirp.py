@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import Band, band_alone, checked_look, line_place, logistic, occupied_width, squares
 
 __all__ = ["Chirp", "measure_chirp"]

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, special
+from scipy import special
 
+from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
@@ -313,7 +314,8 @@ class _Parts:
             straight = min(high - low, count - start)
             chosen[to : to + straight] = spectrum[start : start + straight]
             chosen[to + straight : to + high - low] = spectrum[: high - low - straight]
-        part = fft.ifft(chosen, overwrite_x=True) * np.float32(kept / count)
+        part = fft.ifft(chosen, overwrite_x=True)
+        part *= np.float32(kept / count)
         return powers(part), self.sample_rate * kept / count
 
     def _transform(self, samples: float) -> _Samples:

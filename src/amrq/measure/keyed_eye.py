@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import checked_look, line_place, row_medians
 
 __all__ = ["KeyedEye", "measure_keyed_eye"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.band import Density, power_density, power_window
 from amrq.measure.looks import median
 from amrq.native import kernels

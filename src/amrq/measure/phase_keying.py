@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import checked_look, line_place, logistic, median, quantile, row_medians, squares
 
 __all__ = ["PhaseKeying", "measure_phase_keying"]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import checked_look, hann, hann_single, powers, quantile, squares, turned
 
 __all__ = ["RealAxis", "measure_real_axis"]

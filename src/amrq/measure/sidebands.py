@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.emission import quick_length

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import checked_look, hann_single, line_place, logistic, row_medians, squares
 from amrq.measure.prefix_search import FlatBand, flat_band, middle_half
 from amrq.native import kernels

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import hann_single, line_place
 
 __all__ = ["clock_rates"]

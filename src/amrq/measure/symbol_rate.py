@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.errors import AmrqError
 from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.looks import hann_single, quantile, row_medians

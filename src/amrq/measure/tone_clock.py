@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.measure.looks import hann, largest_squares, line_place, median, squares, straight_line
 
 __all__ = ["tone_clock_rates"]

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.frequency_keying import instantaneous_frequency

@@ -36,6 +36,7 @@ from amrq.native.receive_kernels import (
     CarrierLines,
     CarrierNow,
 )
+from amrq.native.transform_kernels import TransformPlan
 
 __all__ = [
     "CHIRPS",
@@ -78,6 +79,7 @@ __all__ = [
     "SpectrumNow",
     "SpectrumRun",
     "Tone",
+    "TransformPlan",
     "check_layers",
     "kernels",
     "layer_arrays",

@@ -29,11 +29,13 @@ from amrq.native.fit_kernels import FitKernels
 from amrq.native.level_kernels import LevelKernels
 from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
+from amrq.native.order_kernels import OrderKernels
 from amrq.native.point_kernels import PointKernels
 from amrq.native.pulse_kernels import PulseKernels
 from amrq.native.receive_kernels import ReceiveKernels
 from amrq.native.segment_kernels import SegmentKernels
 from amrq.native.spectrum_kernels import SpectrumKernels
+from amrq.native.transform_kernels import TransformKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
@@ -71,11 +73,13 @@ class Kernels(
     FitKernels,
     LevelKernels,
     LineKernels,
+    OrderKernels,
     PointKernels,
     PulseKernels,
     ReceiveKernels,
     SegmentKernels,
     SpectrumKernels,
+    TransformKernels,
     NetworkKernels,
 ):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
@@ -95,11 +99,13 @@ class Kernels(
         FitKernels.__init__(self, library)
         LevelKernels.__init__(self, library)
         LineKernels.__init__(self, library)
+        OrderKernels.__init__(self, library)
         PointKernels.__init__(self, library)
         PulseKernels.__init__(self, library)
         ReceiveKernels.__init__(self, library)
         SegmentKernels.__init__(self, library)
         SpectrumKernels.__init__(self, library)
+        TransformKernels.__init__(self, library)
         NetworkKernels.__init__(self, library)
         pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
         self._rectangles = library.amrq_rectangles

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from amrq.channel import ChannelSamples, SampleRing, extract
 from amrq.chunks import finite_samples
-from amrq.classifier import Classifier, make_classifier
+from amrq.classifier import AUTO, Classifier, make_classifier
 from amrq.detect import DetectorOptions, DrawnLine, EmissionOptions
 from amrq.errors import AmrqError
 from amrq.finder import Finder, FinderOptions, Found, Job, finder_process
@@ -81,7 +81,8 @@ class BandScanner:
             self.ring,
             lambda: self._levels.floor,
             IdentifyModels(
-                classifier or make_classifier(self.options.model), family_model(self.options.family_model)
+                classifier or make_classifier(self.options.model, AUTO),
+                family_model(self.options.family_model),
             ),
         )
         self._table = EmissionTable(

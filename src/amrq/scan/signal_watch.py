@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.channel import SampleRing, extract
-from amrq.classifier import make_classifier
+from amrq.classifier import AUTO, make_classifier
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, IdentifyModels, family_model, identify_emission
 from amrq.machine import end_at_exit
@@ -158,7 +158,7 @@ class SignalWatch:
         self.error: Exception | None = None
         self.sample_rate, self.options, self.live = float(sample_rate), options or SignalOptions(), live
         self._models = IdentifyModels(
-            make_classifier(self.options.model), family_model(self.options.family_model)
+            make_classifier(self.options.model, AUTO), family_model(self.options.family_model)
         )
         kept = min(
             max(self.options.kept, 4 * _LEAST / sample_rate), _BYTES / (8 * sample_rate)

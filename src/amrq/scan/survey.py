@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.chunks import finite_samples
-from amrq.classifier import make_classifier
+from amrq.classifier import AUTO, make_classifier
 from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
 from amrq.recordings import UpperHalf
@@ -203,7 +203,7 @@ class _Search:
         self, samples: RecordedSamples, sample_rate: float, centre_hz: float | None, options: ScanOptions
     ) -> None:
         self._samples, self._rate, self._centre = samples, float(sample_rate), centre_hz
-        classifier = make_classifier(options.model)
+        classifier = make_classifier(options.model, AUTO)
         models = IdentifyModels(classifier, family_model(options.family_model))
         self._scanner = BandScanner(sample_rate, centre_hz, options, classifier=classifier)
         self._looks = RecordedLooks(samples, self._rate, self._scanner, models)
