@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, signal
+from scipy import fft
 
 from amrq.chunks import finite_samples
 
@@ -104,7 +104,7 @@ def mirrored_sidebands(
     reach = min(round(_REACH / step), math.floor(room / step))
     if reach < 2 * _BESIDE + _BAND:
         return None
-    window = signal.windows.blackmanharris(size, sym=False).astype(np.float32)
+    window = _blackman_harris(size).astype(np.float32)
     window /= window.sum()
     sides, carriers, places = [], [], []
     for start in starts:
@@ -125,6 +125,18 @@ def _moments(times: Sequence[tuple[int, int]], size: int) -> list[int]:
     if len(starts) <= _MOMENTS:
         return starts
     return [starts[int(place)] for place in np.linspace(0, len(starts) - 1, _MOMENTS)]
+
+
+def _blackman_harris(size: int) -> NDArray[np.float64]:
+    """Return float64 [size], the periodic window of four terms (Harris, Proc. IEEE 66, 1978).
+
+    `scipy.signal` has it too, and loads as long as all else here.
+    """
+    at = np.linspace(-np.pi, np.pi, size + 1)[:-1]
+    terms = (
+        weight * np.cos(number * at) for number, weight in enumerate((0.35875, 0.48829, 0.14128, 0.01168))
+    )
+    return np.asarray(sum(terms, np.zeros(size)))
 
 
 def _about_carrier(
@@ -148,7 +160,7 @@ def _about_carrier(
     moved = iq * turn
     first, second = moved[:middle].sum(), moved[middle:].sum()
     # The window's halves have their weight's middle at .36 and .64 of it.
-    weight = np.abs(signal.windows.blackmanharris(size, sym=False))
+    weight = np.abs(_blackman_harris(size))
     apart = 2 * float((weight[middle:] * (np.arange(middle) + 0.5)).sum() / weight[middle:].sum())
     off = float(np.angle(second * np.conj(first))) / (2 * np.pi * apart)
     moved = moved * np.exp(-2j * np.pi * off * np.arange(size))
