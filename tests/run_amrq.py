@@ -5,8 +5,10 @@ import atexit
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,7 +19,9 @@ from unittest import mock
 import pytest
 import typer.main
 import walk_commands
+import warm_python
 
+from amrq import cli as amrq_cli
 from amrq.cli.main import app, main
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "start",
     "start_amrq",
     "the_rest",
+    "warm",
 ]
 
 ENVIRONMENT = {
@@ -165,6 +170,44 @@ def start(
     )
 
 
+_COMMANDS = tuple(f"amrq.cli.{path.stem}" for path in Path(amrq_cli.__path__[0]).glob("[a-z]*.py"))
+"""All but `sweep` and `train` load what most programs here need; PyTorch is loaded by those that use it."""
+
+
+def warm(*words: object, more: tuple[str, ...] = ()) -> list[object]:
+    """Return the command for Python whose packages, GNU Radio apart, are loaded: see `warm_python`.
+
+    Args:
+        words: what Python is given: a script, `-m` and a module or `-c` and code, and arguments.
+        more: modules that only some of the programs need.
+    """
+    return [sys.executable, "-I", "-S", warm_python.__file__, _warmed(more), *words]
+
+
+@cache
+def _warmed(more: tuple[str, ...]) -> str:
+    """Start what forks, and return its socket; it ends as `_loaded` does."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = os.path.join(folder.name, "socket")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(64)
+        number = listening.fileno()
+        words = [
+            sys.executable,
+            warm_python.__file__,
+            "serve",
+            number,
+            *walk_commands.AHEAD,
+            *_COMMANDS,
+            *more,
+        ]
+        settings = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": None}
+        atexit.register(_end, start(words, pass_fds=[number], **settings))
+    return path
+
+
 _PATIENT = f"""
 from amrq.cli import main
 from amrq.live import interrupt
@@ -174,16 +217,20 @@ main()
 """
 
 
-def start_amrq(*arguments: object, patient: bool = False, **more: Any) -> subprocess.Popen[str]:
+def start_amrq(
+    *arguments: object, patient: bool = False, cold: bool = False, **more: Any
+) -> subprocess.Popen[str]:
     """Start the command, and return at once: whoever calls this ends it.
 
     Args:
         arguments: of the command.
+        cold: its packages are not loaded yet, as where a user starts it.
         patient: after a signal it may take its time. By itself it ends within two seconds, whatever is still at work,
             which may be anything on a busy machine.
         more: for `start`.
     """
-    return start([sys.executable, *(("-c", _PATIENT) if patient else ("-m", "amrq")), *arguments], **more)
+    words = (*(("-c", _PATIENT) if patient else ("-m", "amrq")), *arguments)
+    return start([sys.executable, *words] if cold else warm(*words), **more)
 
 
 def the_rest(process: subprocess.Popen[str]) -> tuple[str, str]:

@@ -49,7 +49,7 @@ def test_every_block_ends_with_what_follows_it(tmp_path: Path) -> None:
     if not importlib.util.find_spec("PyQt5"):
         left_out |= {name for name in CLASSES if "display" in name}
     with open("/dev/zero", "rb") as zeros:
-        process = run_amrq.python(drive_blocks.__file__, tmp_path, environment=environment, stdin=zeros)
+        process = run_amrq.run(run_amrq.warm(drive_blocks.__file__, tmp_path), environment, stdin=zeros)
     lines = [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
     assert process.returncode == 0, f"after {lines[-1:]}: {process.stderr[-4000:]}"
     *cases, last = lines
@@ -171,7 +171,7 @@ def test_a_backend_that_raises_ends_the_flowgraph(where: str, tmp_path: Path) ->
         made.run()
         raise_error(made)
     """
-    process = run_amrq.python("-c", textwrap.dedent(code))
+    process = run_amrq.run(run_amrq.warm("-c", textwrap.dedent(code)))
     assert process.returncode == 2, process.stderr
     assert process.stderr == f"sink failed: no luck with {where}.\n"
 

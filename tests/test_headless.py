@@ -4,25 +4,25 @@
 import json
 import shlex
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from run_amrq import amrq, python, run
+from run_amrq import amrq, run, warm
 
 from amrq.classes import THESIS_9
 
 ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "examples" / "headless.py"
 OURS = ROOT / "examples" / "recordings"
 OUTCOMES = ("right", "misnamed", "missed", "undecided")
 REAL = ROOT.parent / "shared" / "iq"
 
 
 def demo_process(*options: object) -> subprocess.CompletedProcess[str]:
-    return python(ROOT / "examples" / "headless.py", *options, timeout=240, environment={"COLUMNS": "300"})
+    return run(warm(DEMO, *options), {"COLUMNS": "300"})
 
 
 class Demo(NamedTuple):
@@ -175,7 +175,7 @@ def test_a_folder_without_a_truth_that_can_be_read_is_one_sentence(tmp_path: Pat
 
 def test_recordings_are_remade_as_shipped(tmp_path: Path) -> None:
     script = ROOT / "examples" / "make_recordings.py"
-    python(script, "--output", tmp_path, check=True)
+    run(warm(script, "--output", tmp_path), check=True)
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in OURS.iterdir()}
     for made in tmp_path.glob("*.sigmf-meta"):
         assert (
@@ -217,8 +217,8 @@ def test_output_that_nobody_takes_costs_no_results(
     (tmp_path / "truth.json").write_text(json.dumps(json.loads((OURS / "truth.json").read_text())[:1]))
     for suffix in ("sigmf-meta", "sigmf-data"):
         (tmp_path / f"dvbs2_qpsk.{suffix}").write_bytes((OURS / f"dvbs2_qpsk.{suffix}").read_bytes())
-    command = [sys.executable, str(ROOT / "examples" / "headless.py"), "--recordings-only"]
-    command += ["--output", str(tmp_path / "results"), "--recordings", str(tmp_path)]
+    options = ("--output", tmp_path / "results", "--recordings", tmp_path)
+    command = map(str, warm(DEMO, "--recordings-only", *options))
     result = run(
         ["bash", "-c", f"{shlex.join(command)} {way}; exit ${{PIPESTATUS[0]}}"],
         environment={"LC_ALL": "C", "PYTHONUTF8": "0"},

@@ -14,7 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from file_radio import HEADER, build_file_radio
-from run_amrq import amrq_here, python, refused, start_amrq, the_rest
+from run_amrq import amrq_here, refused, run, start_amrq, the_rest, warm
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -172,7 +172,7 @@ def test_interrupted_it_writes_its_records(tmp_path: Path) -> None:
 
 
 def test_the_demo_finds_every_emission(tmp_path: Path) -> None:
-    result = python(ROOT / "examples" / "scan_scene.py", "--output", tmp_path, timeout=240)
+    result = run(warm(ROOT / "examples" / "scan_scene.py", "--output", tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "12 of 12 emissions found" in " ".join(result.stdout.split())
     assert result.stdout.count("✗") <= 1
@@ -186,7 +186,7 @@ def test_the_demo_finds_every_emission(tmp_path: Path) -> None:
 def test_a_radio_is_scanned(recording: Path, tmp_path: Path) -> None:
     radio = f"driver=amrqfile,path={recording.with_suffix('.sigmf-data')}"
     options = ("--freq", "433.92M", "--rate", "400k", "--once", "1.2", "--json")
-    result = python("-m", "amrq", "scan", "--soapy", radio, *options, environment=build_file_radio(tmp_path))
+    result = run(warm("-m", "amrq", "scan", "--soapy", radio, *options), build_file_radio(tmp_path))
     assert result.returncode == 0, result.stderr
     records = [json.loads(line) for line in result.stdout.splitlines()]
     for record in records:

@@ -7,7 +7,6 @@ import json
 import logging
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,16 +88,23 @@ def environment(script: Path) -> dict[str, str]:
     """Return what a generated script's environment has besides the usual one: no screen, no settings of the user."""
     return {
         "QT_QPA_PLATFORM": "offscreen",
+        # Where FFTW's plans are kept: GNU Radio complains of a file that another process is about to write.
+        "HOME": str(script.parent),
         # Where Qt keeps window sizes: neither the user's are taken nor are they changed.
         "XDG_CONFIG_HOME": str(script.parent),
         "XDG_RUNTIME_DIR": str(script.parent),
     }
 
 
+def loaded(script: Path, *options: object) -> list[object]:
+    """Return the command that runs a script; what flowgraphs load is loaded."""
+    return run_amrq.warm(script, *options, more=("PyQt5.Qt", "PyQt5.QtWidgets", "pyqtgraph"))
+
+
 @contextmanager
 def beside(script: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Run a generated script without a window, in its folder, while something else goes on; then end it with Ctrl-C."""
-    process = run_amrq.start([sys.executable, script, *options], environment(script), cwd=script.parent)
+    process = run_amrq.start(loaded(script, *options), environment(script), cwd=script.parent)
     try:
         yield process
     finally:
@@ -115,9 +121,8 @@ def run(script: Path, decisions: int, *options: str) -> Run:
     """Run a generated script in a process of its own until its display has shown so many decisions."""
     result = script.with_suffix(".json")
     driver = Path(__file__).with_name("run_flowgraph.py")
-    command = [sys.executable, str(driver), str(script), str(result), str(decisions), *options]
     process = run_amrq.run(
-        [*command, "--limit", str(RUN_LIMIT)],
+        loaded(driver, script, result, decisions, *options, "--limit", RUN_LIMIT),
         environment(script),
         cwd=script.parent,  # not the repository: examples must not depend on where they are started
         timeout=1.5 * RUN_LIMIT,

@@ -21,7 +21,7 @@ import run_amrq
 import yaml
 import zmq
 from file_radio import file_radio
-from flowgraphs import EXAMPLES, ROOT, RUN_LIMIT, beside, environment, generate, load, run
+from flowgraphs import EXAMPLES, ROOT, RUN_LIMIT, beside, environment, generate, load, loaded, run
 from prometheus_text import read_metrics
 
 from amrq.classes import THESIS_9
@@ -155,9 +155,7 @@ def assert_clean(result):
 
 def program(script, *options):
     """Run a generated script that has no window; return status, standard output and standard error."""
-    result = run_amrq.run(
-        [sys.executable, script, *options], environment(script), cwd=script.parent, timeout=RUN_LIMIT
-    )
+    result = run_amrq.run(loaded(script, *options), environment(script), cwd=script.parent, timeout=RUN_LIMIT)
     return result.returncode, result.stdout, result.stderr
 
 
@@ -447,7 +445,7 @@ def test_headless_counts_what_is_no_number_and_goes_on(headless, tmp_path):
 def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
     file = tmp_path / "long.cf32"
     np.tile(open_recording(RECORDING).read(0, 9_000), 600).tofile(file)
-    command = [sys.executable, headless, "--file", file, "--rate", "100k"]
+    command = loaded(headless, "--file", file, "--rate", "100k")
     process = run_amrq.start(command, environment(headless))
     first = process.stdout.readline()
     os.truncate(file, 8 * 20_000)
@@ -459,7 +457,7 @@ def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
 
 @pytest.mark.parametrize("kind", ["full", "closed", "broken", "a full log"])
 def test_headless_says_in_one_sentence_that_it_cannot_write(headless, kind):
-    command = [sys.executable, str(headless), "--file", str(RECORDING)]
+    command = loaded(headless, "--file", RECORDING)
     if kind == "closed":
         command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
     if kind == "a full log":
@@ -483,7 +481,7 @@ def test_headless_says_in_one_sentence_that_it_cannot_write(headless, kind):
 def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
     samples = open_recording(RECORDING).read(0, 9_000)
     np.tile(samples, 600).tofile(tmp_path / "long.cf32")
-    command = [sys.executable, headless, "--file", tmp_path / "long.cf32", "--rate", "100k"]
+    command = loaded(headless, "--file", tmp_path / "long.cf32", "--rate", "100k")
     process = run_amrq.start(command, environment(headless))
     first = process.stdout.readline()
     process.send_signal(number)
