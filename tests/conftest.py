@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What holds for all tests."""
 
+import gc
 import json
 import platform
 import signal
@@ -19,42 +20,51 @@ from amrq.native import Kernels, kernels, missing
 # A shell has what it starts in the background ignore Ctrl-C, and that is inherited: tests send it to what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What is loaded for all tests stays: Python need not look through half a million objects of it for garbage every few
+# seconds, nor while they are made.
+gc.disable()
+
 # The same examples in every run, wherever it runs: a failure can be repeated, and a pass is not luck.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
 LONGEST = (
-    "test_examples.py",
     "test_tune.py",
-    "test_training.py",
-    "test_sweep.py",
-    "test_live.py",
-    "test_blocks_end.py",
-    "test_headless.py",
+    "test_examples.py",
     "test_golden.py",
-    "test_signals_end.py",
-    "test_symbol_rate.py",
-    "test_scan.py",
-    "test_shipped_models.py",
-    "test_evaluation.py",
-    "test_likelihood.py",
-    "test_rtl.py",
+    "test_live.py",
+    "test_training.py",
     "test_bad_output_and_input.py",
-    "test_scan_worker.py",
-    "test_scan_command.py",
-    "test_detect.py",
-    "test_array.py",
-    "test_tenth_class.py",
+    "test_symbol_rate.py",
+    "test_sweep.py",
     "test_command.py",
     "test_golden_command.py",
-    "test_sweep_report.py",
-    "test_privacy.py",
-    "test_wheel.py",
-    "test_sink.py",
+    "test_scan.py",
+    "test_evaluation.py",
     "test_installed.py",
+    "test_tenth_class.py",
+    "test_rtl.py",
+    "test_headless.py",
+    "test_blocks_end.py",
+    "test_scan_worker.py",
+    "test_signals_end.py",
+    "test_likelihood.py",
+    "test_classify_files.py",
+    "test_array.py",
+    "test_detect.py",
+    "test_scan_command.py",
+    "test_wheel.py",
+    "test_shipped_models.py",
+    "test_sweep_report.py",
     "test_rtl_engine.py",
     "test_faults.py",
+    "test_sink.py",
+    "test_aligner_rtl.py",
     "test_label.py",
+    "test_benchmarks.py",
+    "test_grcc.py",
+    "test_privacy.py",
+    "test_trained_networks.py",
 )
 """Files of the tests that take longest, in this order, so that processes which share the files end together."""
 
@@ -111,6 +121,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

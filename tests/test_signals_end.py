@@ -28,7 +28,7 @@ RECORDING = Path(__file__).resolve().parents[1] / "examples" / "recordings" / "g
 @contextlib.contextmanager
 def started(*arguments: object, ready: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start a command, and wait until it is at work: its counters, or another file, are there."""
-    process = start_amrq(*arguments)
+    process = start_amrq(*arguments, cold=True)  # as a user starts it, to the last of its threads
     try:
         if ready is not None:
             until(process, ready.exists)
