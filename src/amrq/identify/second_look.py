@@ -258,13 +258,16 @@ def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, f
 def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> EmissionIdentity:
     """Return the answer of the halves where they name one family and are surer, with times and levels of the whole.
 
-    Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep.
+    Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep. And a carrier
+    that is somewhere else is none, but a tone of several.
     """
     # Noise in a half is a pause.
     named = [one for one in halves if one.family not in (UNKNOWN, _NOISE) and one.confidence >= _LIKELY]
     if len({one.family for one in named}) != 1 or (len(named) < len(halves) and _has_moved(halves)):
         return first
     best = max(named, key=lambda one: one.confidence)
+    if best.family == _CARRIER and _has_moved(halves):
+        return first
     sure = min(best.confidence, _MOST_OF_HALF)
     if sure < first.confidence or first.measures is None or best.measures is None:
         return first
