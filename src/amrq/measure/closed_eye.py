@@ -225,10 +225,17 @@ def _decided(values: _Reals, levels: int) -> tuple[float, float, float, _Ints]:
 
 
 def _repetition(numbers: _Ints) -> float:
-    """Return the largest correlation of levels with those a few symbols on, of whatever sign."""
+    """Return the largest correlation of levels, or of their steps, with those a few symbols on, of whatever sign."""
+    steps = np.diff(numbers)
+    # Steps that follow each other share a level.
+    return max(_correlation(numbers, 1), _correlation(steps, 2))
+
+
+def _correlation(numbers: _Ints, first: int) -> float:
+    """Return the largest correlation of numbers with those a few places on, of whatever sign."""
     away = numbers - numbers.mean()
     power = max(float(away @ away), 1e-300)
-    return max(abs(float(away[lag:] @ away[:-lag])) / power for lag in range(1, _LAGS + 1))
+    return max(abs(float(away[lag:] @ away[:-lag])) / power for lag in range(first, _LAGS + 1))
 
 
 def _are_all_sent(numbers: _Ints, levels: int) -> bool:

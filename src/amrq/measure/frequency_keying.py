@@ -20,7 +20,7 @@ from amrq.measure.closed_eye import CLEAR_CLOCK, open_eye
 from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
 from amrq.measure.looks import logistic
 from amrq.measure.start_stop import find_start_stop
-from amrq.measure.symbol_clock import clock_rates
+from amrq.measure.symbol_clock import clock_rates, half_rate_beats
 from amrq.measure.tone_clock import tone_clock_rates
 from amrq.measure.tone_levels import LevelFit, fit_after_leader, fit_levels, fit_symbols
 
@@ -197,10 +197,19 @@ def measure_frequency_keying(
         return found
     if rates and (known or rates[0][1] > CLEAR_CLOCK):
         found = _with_opened_eye(found, keyed, rates[0])
-    if not known and found.levels_confidence < _SURE_LEVELS:
-        wider, rates = _in_wider_band(iq, sample_rate, keyed)
-        if rates and rates[0][1] > max(CLEAR_CLOCK, found.clearest_clock):
-            found = _with_opened_eye(found, wider, rates[0])
+    if known or found.levels_confidence > _SURE_LEVELS:
+        return found
+    wider, rates = _in_wider_band(iq, sample_rate, keyed)
+    if rates and rates[0][1] > max(CLEAR_CLOCK, found.clearest_clock):
+        found = _with_opened_eye(found, wider, rates[0])
+    for samples in (keyed, wider) if wider is not keyed else (keyed,):
+        if found.levels_confidence > _SURE_LEVELS:
+            break
+        beats = half_rate_beats(samples.frequency, samples.rate, samples.width)
+        if beats and beats[0][1] > CLEAR_CLOCK:
+            opened = _with_opened_eye(found, samples, beats[0])
+            # Tones of audio beat as well: without levels nothing is said of them.
+            found = opened if opened.levels_confidence > found.levels_confidence else found
     return found
 
 

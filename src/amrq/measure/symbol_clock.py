@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.measure.looks import hann_single, line_place
 
-__all__ = ["clock_rates"]
+__all__ = ["clock_rates", "half_rate_beats"]
 
 _FASTEST, _MOST_RATE = 1.3, 0.48
 """Symbol rates that are looked for: times the bandwidth, and times the discriminator's rate, at most."""
@@ -23,6 +23,11 @@ _MANY_TONES, _SUDDEN = 0.2, 6.0
 _OUTSIDE = 0.75
 """Of the bandwidth, from its middle: a frequency beyond is noise."""
 _CANDIDATES = 6
+_FASTEST_BEAT, _MOST_BEAT, _BEATS, _FEWEST_BEATS = 1.8, 0.9, 8, 60.0
+"""Symbol rates that beats are looked for at: times the bandwidth, and times the discriminator's rate, at most; bands of
+rates; and periods of the lowest in the look."""
+_AROUND_HALF = 0.35, 0.65
+"""Of symbol rates: frequencies about half of them that beat with each other."""
 
 _Reals = NDArray[np.float64]
 
@@ -54,6 +59,31 @@ def clock_rates(frequency: _Reals, rate: float, width: float) -> list[tuple[floa
         if all(abs(one / other - 1) > 0.01 for other, _ in chosen):
             chosen.append((one, math.pi / 4 * clear * clear))
     return chosen[:_CANDIDATES]
+
+
+def half_rate_beats(frequency: _Reals, rate: float, width: float) -> list[tuple[float, float]]:
+    """Return symbol rates of a frequency whose eye is closed, as `clock_rates`.
+
+    What a filter has left above half the symbol rate beats with what is as far below it, at the symbol rate. All else,
+    which is far stronger and beats at random, is taken off before (Franks and Bubrouski 1974).
+    """
+    held = np.clip(frequency, -_OUTSIDE * width, _OUTSIDE * width)
+    size = int(fft.next_fast_len(len(held), True))
+    spectrum = fft.rfft((held / width).astype(np.float32), size)
+    bins = size / rate
+    fastest = min(_FASTEST_BEAT * width, _MOST_BEAT * rate)
+    found: list[tuple[float, float]] = []
+    for _ in range(_BEATS):
+        slowest = _BAND * fastest
+        low, high = int(_AROUND_HALF[0] * slowest * bins), int(_AROUND_HALF[1] * fastest * bins)
+        if slowest * len(held) / rate < _FEWEST_BEATS:
+            break
+        count = int(fft.next_fast_len(max(4 * high + 8, int(_SAMPLES_A_PERIOD * fastest * bins)), True))
+        part = np.zeros(count // 2 + 1, dtype=np.complex64)
+        part[low : min(high, len(spectrum))] = spectrum[low:high]
+        found.append(_clearest_line(np.square(fft.irfft(part, count)), bins, slowest, fastest))
+        fastest = slowest
+    return [(one, math.pi / 4 * clear * clear) for clear, one in sorted(found, reverse=True)]
 
 
 def _clearest(
