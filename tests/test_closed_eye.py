@@ -9,6 +9,8 @@ from seeds import rng
 from test_identify_families import said
 
 from amrq.measure import measure_frequency_keying, measure_frequency_spread
+from amrq.measure.closed_eye import open_eye
+from amrq.measure.keyed_samples import keyed_samples
 
 RATE, STEP = 4e6, 8
 SYMBOL_RATE = RATE / STEP
@@ -40,7 +42,13 @@ def noise_fm(top: float, deviation: float, name: str) -> np.ndarray:
     return noisy(message / message.std() * deviation / RATE, generator)
 
 
-@pytest.mark.parametrize("levels, index, bt", [(2, 0.5, 0.25), (2, 0.35, 0.3), (4, 0.4, 0.3), (8, 0.35, 0.3)])
+@pytest.mark.parametrize(
+    "levels, index, bt",
+    [
+        *((2, 0.5, 0.25), (2, 0.35, 0.3), (4, 0.4, 0.3), (8, 0.35, 0.3)),
+        *((4, 1.0, 0.22), (8, 0.5, 0.25), (16, 0.3, 0.3)),  # by their own response, and a clock that beats
+    ],
+)
 def test_levels_of_an_eye_that_is_closed_are_found(levels: int, index: float, bt: float) -> None:
     width = SYMBOL_RATE * (0.8 * levels * index + 0.7)
     found = measure_frequency_keying(gaussian_keyed(levels, index, bt, "closed eye"), RATE, width)
@@ -56,6 +64,13 @@ def test_what_repeats_or_has_no_levels_is_not_opened() -> None:
     for iq in (noisy(sine, rng("a sine")), noise_fm(2e5, 3e5, "noise")):
         found = measure_frequency_keying(iq, RATE, 1.5e6)
         assert found.clock_rate is None or found.levels_confidence < 0.5
+
+
+def test_a_staircase_is_not_opened() -> None:
+    """Steps that are all alike are no levels that are sent at random, however evenly they are spaced."""
+    stairs = np.repeat(np.arange(1_200) * 3 % 8 - 3.5, STEP) * 0.5 / STEP
+    opened = open_eye(keyed_samples(noisy(stairs, rng("stairs")), RATE, 4e6 / 1.3), SYMBOL_RATE)
+    assert opened is None or opened.confidence < 0.2
 
 
 @pytest.mark.parametrize("levels, index, bt", [(2, 0.3, 0.25), (4, 0.3, 0.25), (16, 0.5, 0.25)])
