@@ -132,11 +132,12 @@ def test_a_receiver_makes_the_same_of_samples(
     plain = _received(kind)
     assert np.array_equal(compiled.borders, plain.borders)
     assert np.array_equal(compiled.finite, plain.finite)
-    assert np.abs(compiled.positions - plain.positions).max() < 0.06  # a hundredth of a symbol
-    assert np.allclose(compiled.carrier_offset, plain.carrier_offset, atol=1e-4, equal_nan=True)
-    assert np.allclose(compiled.snr_db, plain.snr_db, atol=0.1, equal_nan=True)
-    # Of phases of single precision over some thousand symbols, and of filters found from them.
-    assert np.median(np.abs(compiled.symbols - plain.symbols)) < 0.02
+    assert np.abs(compiled.positions - plain.positions).max() < 1e-4  # of a channel sample
+    assert np.allclose(compiled.carrier_offset, plain.carrier_offset, atol=1e-6, equal_nan=True)
+    assert np.allclose(compiled.snr_db, plain.snr_db, atol=1e-4, equal_nan=True)
+    away = np.abs(compiled.symbols - plain.symbols)
+    # Of phases of single precision over some thousand symbols; now and then of the next place in a table.
+    assert np.median(away) < 2e-4 and away.max() < 0.02
 
 
 @pytest.mark.parametrize("count", [7, 100, 5000])

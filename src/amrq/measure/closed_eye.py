@@ -216,7 +216,9 @@ def _decided(values: _Reals, levels: int) -> tuple[float, float, float, _Ints]:
         points = 2.0 * numbers - top
         mean = float(points.mean())
         away = points - mean
-        half = float(away @ values) / max(float(away @ away), 1e-300)
+        spread = float(away @ away)
+        # Of values that are all the same level, there is no distance; of others the squares are 2 at least.
+        half = 0.0 if spread < 1 else float(away @ values) / spread
         centre = float(values.mean()) - half * mean
     if not half > 0:
         return math.inf, 0.0, 0.0, numbers

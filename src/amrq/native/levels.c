@@ -197,7 +197,8 @@ double amrq_even_levels(const double* values, int64_t count, int64_t top, double
             products += point * values[n];
         }
         const double mean = points / (double)count, power = squares - points * mean;
-        half = (products - mean * sum) / (power > 1e-300 ? power : 1e-300);
+        /* Of values that are all the same level, there is no distance; of others the squares are 2 at least. */
+        half = power < 1 ? 0 : (products - mean * sum) / power;
         centre = sum / (double)count - half * mean;
     }
     if (!(half > 0))
