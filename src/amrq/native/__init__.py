@@ -35,6 +35,7 @@ from amrq.native.receive_kernels import (
     CarrierLimits,
     CarrierLines,
     CarrierNow,
+    ChannelFilters,
 )
 from amrq.native.transform_kernels import TransformPlan
 
@@ -51,6 +52,7 @@ __all__ = [
     "CarrierLimits",
     "CarrierLines",
     "CarrierNow",
+    "ChannelFilters",
     "ClockLimits",
     "ClockNow",
     "ClockTrack",

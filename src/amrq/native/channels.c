@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What is done to samples at their full rate, before a signal's channel is cut out of them: what amrq.receive.decimation
- * and amrq.measure.cleaning compute with NumPy. tests/test_native_channels.py holds one against the other.
+ * and amrq.measure.cleaning compute with NumPy. tests/test_decimation.py and tests/test_native_clock.py hold one against
+ * the other.
  */
 
 #include <stdint.h>

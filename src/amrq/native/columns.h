@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #define LANES 16
-#define LONGEST 256
+#ifndef LONGEST
+#define LONGEST 256 /* values of a transform at most */
+#endif
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -28,6 +30,22 @@ typedef int32_t order __attribute__((vector_size(4 * LANES)));
 struct columns {
     lanes re[LONGEST], im[LONGEST];
 };
+
+/* Exchange the rows and the columns of as many vectors as a vector has lanes. */
+__attribute__((always_inline)) static inline void exchanged(lanes values[LANES])
+{
+    for (int count = 1; count < LANES; count *= 2) {
+        lanes even[LANES / 2], odd[LANES / 2];
+        for (int n = 0; n < LANES / 2; n++) {
+            even[n] = EVEN(values[2 * n], values[2 * n + 1]);
+            odd[n] = ODD(values[2 * n], values[2 * n + 1]);
+        }
+        for (int n = 0; n < LANES / 2; n++) {
+            values[n] = even[n];
+            values[LANES / 2 + n] = odd[n];
+        }
+    }
+}
 
 /* Transform columns of `size` values; returns in which of the two places they are then. roots: exp(-2 pi i k / size),
  * real parts and after them imaginary ones. */

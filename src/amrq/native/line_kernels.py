@@ -73,7 +73,7 @@ class LineGrid:
         self._given = (window, straighten, steps, broad)
         table = np.zeros((2, _BLOCKS, 2 * _MOST_DRIFTS + 2), np.float32)
         table[0, :, :columns], table[1, :, :columns] = straighten.T.real, straighten.T.imag
-        self._kept = (table, _roots(2 * _BLOCKS))
+        self._kept = (table, roots(2 * _BLOCKS))
         self.pointer = ctypes.pointer(
             _Grid(window, self.drifts, *steps, *broad, *(one.ctypes.data for one in self._kept))
         )
@@ -125,7 +125,7 @@ class LineChirps:
             raise ValueError(f"windows of {length} symbols cannot be transformed to {bins} bins.")
         self.length = length
         self._given = (table, allowed, numbers, least, steps)
-        held = (table, _roots(bins), allowed, *numbers)
+        held = (table, roots(bins), allowed, *numbers)
         self.pointer = ctypes.pointer(
             _Chirps(length, bins, *steps, least, *(one.ctypes.data for one in held))
         )
@@ -237,7 +237,7 @@ class LineKernels:
             stride,
             stride,
             steps,
-            _roots(_BINS).ctypes.data,
+            roots(_BINS).ctypes.data,
             powers.ctypes.data,
             energies.ctypes.data,
             energies.shape[1],
@@ -348,7 +348,7 @@ class LineKernels:
             length,
             table.ctypes.data,
             bins,
-            _roots(bins).ctypes.data,
+            roots(bins).ctypes.data,
             allowed.ctypes.data,
             peaks.ctypes.data,
             tops.ctypes.data,
@@ -394,10 +394,10 @@ class LineKernels:
 
 
 @functools.lru_cache(maxsize=8)
-def _roots(size: int) -> _Float:
+def roots(size: int) -> _Float:
     """Return exp(-2j pi k / size), real parts and after them imaginary ones, float32 [2 size]."""
-    roots = np.exp(-2j * np.pi * np.arange(size) / size)
-    return np.concatenate((roots.real, roots.imag)).astype(np.float32)
+    turns = np.exp(-2j * np.pi * np.arange(size) / size)
+    return np.concatenate((turns.real, turns.imag)).astype(np.float32)
 
 
 def _rows(shaped: _Complex) -> int:

@@ -10,14 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.line_kernels import roots
+
 __all__ = [
     "CarrierLimits",
     "CarrierLines",
     "CarrierNow",
+    "ChannelFilters",
     "ReceiveKernels",
 ]
 
 _FUNCTIONS, _SPAN, _TAPS = 6, 32, 8
+_MOST_BINS = 512
 _Complex = NDArray[np.complex64]
 _Single = NDArray[np.float32]
 _Float = NDArray[np.float64]
@@ -66,6 +70,30 @@ class CarrierLines(NamedTuple):
     orders: NDArray[np.int64]  # [6]
 
 
+class ChannelFilters(NamedTuple):
+    """The filters of a channel's blocks, and what of their output is asked for."""
+
+    responses: (
+        _Single  # of the channel's, the matched and the timing's filter, each value twice, [any, 3, 2 bins]
+    )
+    which: NDArray[np.int64]  # those of each block, [blocks]
+    first: int  # of the samples that are kept
+    hop: int  # as many, a multiple of 32
+    most: float  # that a span's mean power may be
+    line_most: float  # that a sample's power may be in the line
+    weights: _Single  # of both halves of the line in a span, real and imaginary parts, [4, 32]
+
+
+class _Filters(ctypes.Structure):
+    """`struct channel_filters` of filters.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("bins", "first", "hop")),
+        *((name, ctypes.c_float) for name in ("most", "line_most")),
+        *((name, ctypes.c_void_p) for name in ("weights", "roots")),
+    ]
+
+
 class ReceiveKernels:
     """Functions of the library for a receiver.
 
@@ -81,7 +109,7 @@ class ReceiveKernels:
         real, single = ctypes.c_double, ctypes.c_float
         declared: dict[str, tuple[Any, list[Any]]] = {
             "span_powers": (None, [pointer, *[number] * 5, single, pointer]),
-            "line_halves": (None, [pointer, *[number] * 4, single, pointer, pointer]),
+            "channel_filtered": (None, [pointer, number, *[pointer] * 6]),
             "block_turns": (None, [pointer, number, number, pointer, pointer]),
             "interpolate": (None, [pointer, pointer, number, pointer, number, pointer]),
             "correlation": (real, [pointer, number, number]),
@@ -95,7 +123,7 @@ class ReceiveKernels:
         self._carrier_turned.restype = None
 
     _span_powers: Any
-    _line_halves: Any
+    _channel_filtered: Any
     _block_turns: Any
     _interpolate: Any
     _correlation: Any
@@ -199,25 +227,43 @@ class ReceiveKernels:
         self._span_powers(held.ctypes.data, *held.shape, first, hop, span, most, out.ctypes.data)
         return out
 
-    def line_halves(self, samples: _Complex, first: int, hop: int, most: float, weights: _Single) -> _Complex:
-        """Return what spans of 32 samples say of the line at the symbol rate, complex64 [spans, 2].
+    def channel_filtered(
+        self, spectra: _Complex, filters: ChannelFilters
+    ) -> tuple[_Float, _Complex, _Complex]:
+        """Filter blocks of a channel.
 
         Args:
-            samples: [blocks, n], of which `hop` are looked at, from `first` on.
-            first: number of the first.
-            hop: a multiple of 32.
-            most: that a power may be.
-            weights: real and imaginary parts of those of either half, [4, 32].
+            spectra: in the order of an FFT, [blocks, bins]; 32 to 512 bins, a power of two.
+            filters: of the blocks.
+
+        Returns:
+            mean powers of spans of 32 samples out of the channel's filter, [blocks * hop / 32]; samples out of the
+            matched filter, [blocks, hop]; what spans say of the line at the symbol rate, out of the timing's filter,
+            complex64 [blocks * hop / 32, 2].
         """
-        held = _within(samples, first, hop)
-        if hop % _SPAN or weights.shape != (4, _SPAN) or weights.dtype != np.float32:
-            raise ValueError(f"weights of {_SPAN} samples are needed, and a multiple of these.")
-        weights = np.ascontiguousarray(weights)
-        out = np.empty((len(held) * (hop // _SPAN), 2), np.complex64)
-        self._line_halves(
-            held.ctypes.data, *held.shape, first, hop, most, weights.ctypes.data, out.ctypes.data
+        held = _within(spectra, filters.first, filters.hop)
+        (blocks, bins), hop = held.shape, filters.hop
+        if bins & (bins - 1) or not _SPAN <= bins <= _MOST_BINS or hop % _SPAN:
+            raise ValueError(
+                f"{hop} samples of {bins} bins, up to {_MOST_BINS}, are not made of spans of {_SPAN}."
+            )
+        responses, which = filters.responses, np.ascontiguousarray(filters.which, np.int64)
+        if responses.shape[1:] != (3, 2 * bins) or responses.dtype != np.float32 or which.shape != (blocks,):
+            raise ValueError(
+                f"three responses of {bins} bins, each value twice, for {blocks} blocks are needed."
+            )
+        if blocks and not 0 <= which.min() <= which.max() < len(responses):
+            raise ValueError(f"there are no more responses than {len(responses)}.")
+        responses, weights = np.ascontiguousarray(responses), _weights(filters.weights)
+        power, samples = np.empty(blocks * (hop // _SPAN)), np.empty((blocks, hop), np.complex64)
+        halves = np.empty((len(power), 2), np.complex64)
+        limits = (filters.most, filters.line_most)
+        given = _Filters(bins, filters.first, hop, *limits, weights.ctypes.data, roots(bins).ctypes.data)
+        self._channel_filtered(
+            *(held.ctypes.data, blocks, responses.ctypes.data, which.ctypes.data, ctypes.addressof(given)),
+            *(power.ctypes.data, samples.ctypes.data, halves.ctypes.data),
         )
-        return out
+        return power, samples, halves
 
     def block_turns(self, samples: _Complex, rate: _Single) -> NDArray[np.complex128]:
         """Return what tells the middle of a spectrum in blocks of samples: three sums of each, complex128 [3, blocks].
@@ -269,6 +315,13 @@ class ReceiveKernels:
         if held.ndim != 1 or not 0 < most < max(len(held), 2):
             raise ValueError(f"there are too few symbols, {held.shape}, for a distance of {most}.")
         return float(self._correlation(held.ctypes.data, len(held), most))
+
+
+def _weights(weights: _Single) -> _Single:
+    """Return weights of a span's samples without gaps."""
+    if weights.shape != (4, _SPAN) or weights.dtype != np.float32:
+        raise ValueError(f"weights of {_SPAN} samples are needed, not {weights.shape}.")
+    return np.ascontiguousarray(weights)
 
 
 def _within(samples: _Complex, first: int, hop: int) -> _Complex:

@@ -165,33 +165,6 @@ WIDE void amrq_span_powers(const float* samples, int64_t blocks, int64_t stride,
         }
 }
 
-/* Halves of the symbol rate's line in spans of 32 samples of blocks, complex [blocks, stride] from `first` on.
- *
- * weights: of both halves, complex, by part: [4, 32]; halves: complex [spans, 2].
- */
-WIDE void amrq_line_halves(const float* samples, int64_t blocks, int64_t stride, int64_t first, int64_t hop, float most,
-                           const float* weights, float* halves)
-{
-    for (int64_t block = 0; block < blocks; block++)
-        for (int64_t at = 0; at < hop; at += STEP, halves += 4) {
-            const float* from = samples + 2 * (stride * block + first + at);
-            float envelope[STEP];
-            for (int k = 0; k < STEP; k++) {
-                const float power = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
-                envelope[k] = power < most ? power : most;
-            }
-            for (int part = 0; part < 4; part++) {
-                float sums[8] = { 0 }, sum = 0;
-                for (int k = 0; k < STEP; k += 8)
-                    for (int lane = 0; lane < 8; lane++)
-                        sums[lane] += envelope[k + lane] * weights[STEP * part + k + lane];
-                for (int lane = 0; lane < 8; lane++)
-                    sum += sums[lane];
-                halves[part] = sum;
-            }
-        }
-}
-
 /* What tells the middle of a spectrum in each block of samples, complex [blocks, hop]: products two samples apart, and
  * those four apart, at the symbol rate and at its negative. rate: exp(-2 pi i k / samples a symbol), [2, hop - 4];
  * out: complex [3, blocks]. */

@@ -15,13 +15,13 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, all_usable, check_offset, usable
-from amrq.native import UNKNOWN, ClockNow, LevelLimits, LevelNow, kernels
+from amrq.native import UNKNOWN, ChannelFilters, ClockNow, LevelLimits, LevelNow, kernels
 from amrq.receive.channel import BINS, HOP, Blocks, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
 from amrq.receive.following import Middle, Path, turned_along
 from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
 from amrq.receive.received import ReceivedSymbols, ReceiverReport, joined
-from amrq.receive.timing import Clock, Instants, Line, interpolate
+from amrq.receive.timing import MOST, Clock, Instants, Line, interpolate
 
 __all__ = ["Receiver"]
 
@@ -97,7 +97,7 @@ class Receiver:
         self._line = Line(self._channel.samples_per_symbol)
         self._clock = Clock(self._channel.samples_per_symbol, options.timing_bandwidth)
         self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
-        self._filters: tuple[Pulse, NDArray[np.float32]] | None = None
+        self._filters: tuple[tuple[Pulse, ...], NDArray[np.float32]] | None = None
         self._equaliser = Equaliser() if options.equaliser else None
         self._cleaner = Cleaner(float(sample_rate)) if options.cleaning else None
         self.reset()
@@ -114,7 +114,6 @@ class Receiver:
         self._clock.reset()
         if self._carrier is not None:
             self._carrier.reset()
-        self._room = np.zeros(0, np.complex64)
         self._read = 0  # samples taken in
         self._held = Blocks()  # blocks before the pulse is known
         self._path.begin()
@@ -304,42 +303,44 @@ class Receiver:
         if not len(spectra):
             self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
             return
-        keep = slice(BINS // 8, BINS // 8 + HOP)
-        filtered = self._room_for(spectra.shape)
-        # Real and imaginary parts by the same numbers: as a product of complex ones it takes twice as long.
-        np.multiply(spectra.view(np.float32), self._responses(pulses), out=filtered.view(np.float32))
-        whole, samples, edge = scipy.fft.ifft(filtered, axis=2, overwrite_x=True)
-        power = _span_powers(whole)
+        power, samples, halves = self._matched(spectra, pulses)
         self._power = np.concatenate((self._power, power))
         number = self._filtered - len(spectra)
-        samples = turned_along(samples[:, keep], self._path.motions(number), number)
+        samples = turned_along(samples, self._path.motions(number), number)
         self._samples = np.concatenate((self._samples, samples.ravel()))
-        self._clocks += self._clock.process(self._line.process(edge, keep.start), ended)
+        self._clocks += self._clock.process(self._line.process(halves), ended)
         self._path.keep(_REMEMBERED + len(spectra))  # what comes next asks for those of all these blocks
         self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
 
-    def _room_for(self, shape: tuple[int, ...]) -> NDArray[np.complex64]:
-        """Return memory for three spectra of each block, complex64 [3, b, BINS], the same in each call."""
-        count = 3 * math.prod(shape)
-        if len(self._room) < count:
-            self._room = np.empty(count, np.complex64)
-        return self._room[:count].reshape(3, *shape)
+    def _matched(
+        self, spectra: NDArray[np.complex64], pulses: list[Pulse]
+    ) -> tuple[NDArray[np.float64], NDArray[np.complex64], NDArray[np.complex64]]:
+        """Return powers in the channel, matched samples, complex64 [b, HOP], and what the line is made of."""
+        responses, which = self._responses(pulses)
+        first, native = BINS // 8, kernels()
+        if native is not None:
+            limits = (first, HOP, _MOST_POWER, MOST)
+            return native.channel_filtered(
+                spectra, ChannelFilters(responses, which, *limits, self._line.parts)
+            )
+        # Real and imaginary parts by the same numbers: as a product of complex ones it takes twice as long.
+        filtered = np.swapaxes(responses, 0, 1)[:, which] * spectra.view(np.float32)
+        whole, samples, edge = scipy.fft.ifft(filtered.view(np.complex64), axis=2, overwrite_x=True)
+        keep = slice(first, first + HOP)
+        return _span_powers(whole[:, keep]), samples[:, keep], self._line.halves(edge[:, keep])
 
-    def _responses(self, pulses: list[Pulse]) -> NDArray[np.float32]:
-        """Return the channel's, the matched and the timing's filter for each block's pulse, [3, b or 1, 2 BINS].
+    def _responses(self, pulses: list[Pulse]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the channel's, the matched and the timing's filter of blocks' pulses, and which are each block's.
 
-        Each value stands twice, for real and imaginary parts; one row where all blocks have the same pulse.
+        Float32 [any, 3, 2 BINS], each value twice, for real and imaginary parts, and int64 [blocks].
         """
-        one = pulses[0]
-        if all(other is one or other == one for other in pulses):
-            if self._filters is None or self._filters[0] != one:
-                columns = (self._whole, self._pulses.response(one), self._pulses.edges(one))
-                self._filters = (one, np.repeat(np.stack(columns)[:, None], 2, axis=2))
-            return self._filters[1]
-        matched = {one: self._pulses.response(one) for one in set(pulses)}
-        edges = {one: self._pulses.edges(one) for one in matched}
-        rows = np.array([[self._whole, matched[one], edges[one]] for one in pulses], np.float32)
-        return np.repeat(np.swapaxes(rows, 0, 1), 2, axis=2)
+        numbers: dict[int, int] = {}
+        which = np.array([numbers.setdefault(id(pulse), len(numbers)) for pulse in pulses], np.int64)
+        several = tuple({id(pulse): pulse for pulse in pulses}.values()) if len(numbers) > 1 else (pulses[0],)
+        if self._filters is None or self._filters[0] != several:
+            columns = [(self._whole, self._pulses.response(one), self._pulses.edges(one)) for one in several]
+            self._filters = (several, np.repeat(np.array(columns, np.float32), 2, axis=2))
+        return self._filters[1], which
 
     def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
         """Return the symbols whose time is known, complex64 [n], and their channel samples, float64 [n]."""
@@ -531,12 +532,8 @@ class Receiver:
         )
 
 
-def _span_powers(channel: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """Return the mean power of spans of a channel's blocks, complex64 [b, BINS], float64 [b * HOP / span]."""
-    native = kernels()
-    if native is not None:
-        return native.span_powers(channel, BINS // 8, HOP, _SPAN, _MOST_POWER)
-    whole = channel[:, BINS // 8 : BINS // 8 + HOP]
+def _span_powers(samples: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Return the mean power of spans of a channel's samples, complex64 [b, HOP], float64 [b * HOP / span]."""
     with np.errstate(over="ignore", invalid="ignore"):
-        power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
+        power = (samples.real**2 + samples.imag**2).reshape(-1, _SPAN).mean(axis=1)
     return np.asarray(np.fmin(power, _MOST_POWER), np.float64)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from amrq.native import ClockLimits, ClockTrack, ClockWindow, Tone, kernels
 from amrq.receive.channel import HOP, windows
 
-__all__ = ["LINES", "Clock", "Instants", "Line", "interpolate"]
+__all__ = ["LINES", "MOST", "Clock", "Instants", "Line", "interpolate"]
 
 _SPAN = 32  # channel samples from one sample of the line to the next: 8 symbols
 LINES = HOP // _SPAN
@@ -36,7 +36,8 @@ _ERROR = 0.0255  # largest error of the symbol rate that is looked for
 _USUAL_ERROR, _COST = 0.003, 6.0  # what an error beyond the usual must outweigh
 _CLEAR = 14.0  # log likelihood ratio of a line that is believed
 _CONTRADICTED = 8.0  # by which the newest symbols' own line must be likelier
-_MOST = np.float32(1e13)  # of the envelope: its square must not leave the range of float32
+MOST = 1e13
+"""Largest squared envelope that counts: its own square must not leave the range of float32."""
 _PAD, _LEAST_BINS = 4, 512  # times as many bins as samples, and bins at least
 _SIDE_BY_SIDE = 16  # short transforms that a spectrum is made of at most
 _SLOWLY, _SETTLED = 4, 64  # blocks from one fit of the longest window to the next, from so many blocks on
@@ -94,7 +95,8 @@ class Line:
         mixer = np.exp(-2j * np.pi * np.arange(_SPAN) / samples_per_symbol)
         # Each sample is a Hann window over two spans, so that the mean of the envelope does not leak into it.
         self._weights = np.stack((mixer * rise, mixer * rise[::-1]), axis=1).astype(np.complex64)
-        self._parts = np.ascontiguousarray(self._weights.view(np.float32).T)
+        self.parts = np.ascontiguousarray(self._weights.view(np.float32).T)
+        """The weights' real and imaginary parts, float32 [4, 32]."""
         self._turn = _SPAN / samples_per_symbol
         self.reset()
 
@@ -103,23 +105,22 @@ class Line:
         self._spans = 0
         self._begun = np.complex64(0)
 
-    def process(self, samples: NDArray[np.complex64], first: int = 0) -> NDArray[np.complex64]:
-        """Take channel samples, complex64 [b, n], HOP of each row from `first` on; return complex64 [b * LINES].
+    def halves(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Return what spans of channel samples, complex64 [b, HOP], say of the line, complex64 [b * LINES, 2]."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            envelope = np.fmin(samples.real * samples.real + samples.imag * samples.imag, np.float32(MOST))
+        return np.asarray(envelope.reshape(-1, _SPAN) @ self._weights)
+
+    def process(self, halves: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Take what spans say, see `halves`; return the line, complex64 [b * LINES].
 
         Sample k is centred where span k begins, 32 k channel samples from the stream's first.
         """
         native = kernels()
-        if native is not None:
-            halves = native.line_halves(samples, first, HOP, float(_MOST), self._parts)
-        else:
-            samples = samples[:, first : first + HOP]
-            with np.errstate(over="ignore", invalid="ignore"):
-                envelope = np.fmin(samples.real * samples.real + samples.imag * samples.imag, _MOST)
-            halves = envelope.reshape(-1, _SPAN) @ self._weights
         number = self._spans + np.arange(len(halves))
         cycles = np.asarray(number * self._turn % 1.0, np.float64)
         turns = np.exp(-2j * np.pi * cycles).astype(np.complex64) if native is None else native.turned(cycles)
-        halves *= turns[:, None]
+        halves = halves * turns[:, None]
         line = halves[:, 1].copy()
         line[1:] += halves[:-1, 0]
         line[0] += self._begun
