@@ -155,33 +155,37 @@ WIDE void amrq_line_spectra(const float* shaped, int64_t stride, int64_t end, in
     const int64_t count = FUNCTIONS * steps;
     for (int64_t first = 0; first < count; first += LANES) {
         const int64_t held = count - first < LANES ? count - first : LANES;
-        memset(place[0].re, 0, sizeof(lanes) * BINS);
-        memset(place[0].im, 0, sizeof(lanes) * BINS);
-        float *re = (float*)place[0].re, *im = (float*)place[0].im;
+        const float* from[LANES];
         float* out[LANES];
-        for (int64_t lane = 0; lane < held; lane++) {
-            const int64_t row = (first + lane) / steps, step = (first + lane) % steps;
-            const float* from = shaped + 2 * (stride * row + end - STEP * (steps - 1 - step) - SEGMENT);
-            for (int k = 0; k < SEGMENT; k++) {
-                re[LANES * k + lane] = from[2 * k];
-                im[LANES * k + lane] = from[2 * k + 1];
-            }
-            const int64_t number = rows * row + rows - steps + step;
-            out[lane] = powers + BINS * number;
+        for (int64_t lane = 0; lane < LANES; lane++) {
+            const int64_t one = first + (lane < held ? lane : 0), row = one / steps, step = one % steps;
+            from[lane] = shaped + 2 * (stride * row + end - STEP * (steps - 1 - step) - SEGMENT);
+            out[lane] = powers + BINS * (rows * row + rows - steps + step);
         }
-        lanes energy;
-        memset(&energy, 0, sizeof energy);
-        for (int k = 0; k < SEGMENT; k++)
-            energy += place[0].re[k] * place[0].re[k] + place[0].im[k] * place[0].im[k];
+        lanes energy = { 0 };
+        for (int k = 0; k < SEGMENT; k += LANES / 2) {
+            lanes values[LANES];
+            for (int lane = 0; lane < LANES; lane++)
+                values[lane] = *(const loose*)(from[lane] + 2 * k);
+            exchanged(values);
+            for (int n = 0; n < LANES / 2; n++) {
+                const lanes x = values[2 * n], y = values[2 * n + 1];
+                place[0].re[k + n] = x;
+                place[0].im[k + n] = y;
+                energy += x * x + y * y;
+            }
+        }
         for (int64_t lane = 0; lane < held; lane++)
             energies[(out[lane] - powers) / BINS] = energy[lane];
-        struct columns* done = place + transform(place, BINS, roots);
-        for (int k = 0; k < BINS; k++)
-            done->re[k] = done->re[k] * done->re[k] + done->im[k] * done->im[k];
-        const float* found = (const float*)done->re;
-        for (int64_t lane = 0; lane < held; lane++)
-            for (int k = 0; k < BINS; k++)
-                out[lane][k] = found[LANES * k + lane];
+        const struct columns* done = place + transform_part(place, BINS, roots, 1);
+        for (int k = 0; k < BINS; k += LANES) {
+            lanes values[LANES];
+            for (int n = 0; n < LANES; n++)
+                values[n] = done->re[k + n] * done->re[k + n] + done->im[k + n] * done->im[k + n];
+            exchanged(values);
+            for (int64_t lane = 0; lane < held; lane++)
+                *(loose*)(out[lane] + k) = values[lane];
+        }
     }
 }
 
@@ -367,9 +371,7 @@ INLINE struct line fitted(const float* window, double rate, double drift, const 
             place[0].re[block] = blocks_re[block] * c - blocks_im[block] * s;
             place[0].im[block] = blocks_re[block] * s + blocks_im[block] * c;
         }
-        memset(place[0].re + BLOCKS, 0, sizeof(lanes) * BLOCKS);
-        memset(place[0].im + BLOCKS, 0, sizeof(lanes) * BLOCKS);
-        const struct columns* done = place + transform(place, 2 * BLOCKS, grid->roots);
+        const struct columns* done = place + transform_part(place, 2 * BLOCKS, grid->roots, 1);
         for (int lag = 0; lag < GRID; lag++) {
             const int bin = (lag + 2 * BLOCKS - RATES) % (2 * BLOCKS);
             *(loose*)(level + MOST_DRIFTS * lag + first) =
@@ -469,9 +471,10 @@ WIDE void amrq_line_chirps(const float* shaped, int64_t stride, int64_t first, i
             place[0].re[k] = x * re - y * im;
             place[0].im[k] = x * im + y * re;
         }
-        memset(place[0].re + length, 0, sizeof(lanes) * (size_t)(bins - length));
-        memset(place[0].im + length, 0, sizeof(lanes) * (size_t)(bins - length));
-        struct columns* done = place + transform(place, (int)bins, roots);
+        const int64_t filled = 2 * length > bins ? bins : bins / 2;
+        memset(place[0].re + length, 0, sizeof(lanes) * (size_t)(filled - length));
+        memset(place[0].im + length, 0, sizeof(lanes) * (size_t)(filled - length));
+        struct columns* done = place + transform_part(place, (int)bins, roots, filled < bins);
         lanes most = { 0 };
         for (int64_t k = 0; k < bins; k++) {
             if (!allowed[bins * row + k])

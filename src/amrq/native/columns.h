@@ -47,9 +47,29 @@ __attribute__((always_inline)) static inline void exchanged(lanes values[LANES])
     }
 }
 
-/* Transform columns of `size` values; returns in which of the two places they are then. roots: exp(-2 pi i k / size),
- * real parts and after them imaginary ones. */
-__attribute__((always_inline)) static inline int transform(struct columns place[2], int size, const float* roots)
+/* Four values after a step of radix 4, each so far from the one before; turns: cosines and sines of the last three. */
+__attribute__((always_inline)) static inline void four(const lanes re[4], const lanes im[4], const float turns[6],
+                                                       lanes* restrict to_re, lanes* restrict to_im, int apart)
+{
+    const lanes pre = re[0] + re[2], pim = im[0] + im[2], mre = re[0] - re[2], mim = im[0] - im[2];
+    const lanes qre = re[1] + re[3], qim = im[1] + im[3], jre = im[3] - im[1], jim = re[1] - re[3];
+    const lanes ure = mre - jre, uim = mim - jim, vre = mre + jre, vim = mim + jim;
+    const lanes tre = pre - qre, tim = pim - qim;
+    to_re[0] = pre + qre;
+    to_im[0] = pim + qim;
+    to_re[apart] = ure * turns[0] - uim * turns[1];
+    to_im[apart] = ure * turns[1] + uim * turns[0];
+    to_re[2 * apart] = tre * turns[2] - tim * turns[3];
+    to_im[2 * apart] = tre * turns[3] + tim * turns[2];
+    to_re[3 * apart] = vre * turns[4] - vim * turns[5];
+    to_im[3 * apart] = vre * turns[5] + vim * turns[4];
+}
+
+/* Transform columns of `size` values, 4 or more, of which the second half is zero, and need not be there, where `half` is
+ * set; returns in which of the two places they are then. roots: exp(-2 pi i k / size), real parts and after them imaginary
+ * ones. */
+__attribute__((always_inline)) static inline int transform_part(struct columns place[2], int size, const float* roots,
+                                                                int half)
 {
     int at = 0;
     for (int n = size, s = 1; n > 1; at ^= 1) {
@@ -65,35 +85,33 @@ __attribute__((always_inline)) static inline int transform(struct columns place[
             n = 1;
             continue;
         }
-        const int quarter = n / 4;
+        const int quarter = n / 4, step = s * quarter;
         for (int p = 0; p < quarter; p++) {
-            const float c1 = roots[p * s], s1 = roots[size + p * s];
-            const float c2 = roots[2 * p * s], s2 = roots[size + 2 * p * s];
-            const float c3 = roots[3 * p * s], s3 = roots[size + 3 * p * s];
+            const int k = p * s;
+            const float turns[6] = { roots[k], roots[size + k], roots[2 * k], roots[size + 2 * k], roots[3 * k],
+                                     roots[size + 3 * k] };
+            if (half && s == 1) {
+                const lanes re[4] = { x->re[p], x->re[p + step] }, im[4] = { x->im[p], x->im[p + step] };
+                four(re, im, turns, y->re + 4 * p, y->im + 4 * p, 1);
+                continue;
+            }
             for (int q = 0; q < s; q++) {
-                const int from = q + s * p, step = s * quarter, to = q + 4 * s * p;
-                const lanes are = x->re[from], aim = x->im[from];
-                const lanes bre = x->re[from + step], bim = x->im[from + step];
-                const lanes cre = x->re[from + 2 * step], cim = x->im[from + 2 * step];
-                const lanes dre = x->re[from + 3 * step], dim = x->im[from + 3 * step];
-                const lanes pre = are + cre, pim = aim + cim, mre = are - cre, mim = aim - cim;
-                const lanes qre = bre + dre, qim = bim + dim, jre = dim - bim, jim = bre - dre;
-                const lanes ure = mre - jre, uim = mim - jim, vre = mre + jre, vim = mim + jim;
-                const lanes tre = pre - qre, tim = pim - qim;
-                y->re[to] = pre + qre;
-                y->im[to] = pim + qim;
-                y->re[to + s] = ure * c1 - uim * s1;
-                y->im[to + s] = ure * s1 + uim * c1;
-                y->re[to + 2 * s] = tre * c2 - tim * s2;
-                y->im[to + 2 * s] = tre * s2 + tim * c2;
-                y->re[to + 3 * s] = vre * c3 - vim * s3;
-                y->im[to + 3 * s] = vre * s3 + vim * c3;
+                const int from = q + k, to = q + 4 * k;
+                const lanes re[4] = { x->re[from], x->re[from + step], x->re[from + 2 * step], x->re[from + 3 * step] };
+                const lanes im[4] = { x->im[from], x->im[from + step], x->im[from + 2 * step], x->im[from + 3 * step] };
+                four(re, im, turns, y->re + to, y->im + to, s);
             }
         }
         n = quarter;
         s *= 4;
     }
     return at;
+}
+
+/* Transform columns of `size` values; see transform_part. */
+__attribute__((always_inline)) static inline int transform(struct columns place[2], int size, const float* roots)
+{
+    return transform_part(place, size, roots, 0);
 }
 
 #endif
