@@ -200,7 +200,7 @@ INLINE int highest(const float* values)
 {
     float most = values[0];
     int32_t place = BINS;
-    for (int k = 1; k < BINS; k++)
+    for (int k = 0; k < BINS; k++) /* from 0 on: vectors are read as they have just been written */
         most = values[k] > most ? values[k] : most;
     for (int k = 0; k < BINS; k++) {
         const int32_t here = values[k] == most ? k : BINS;
