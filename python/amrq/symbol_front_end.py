@@ -123,10 +123,10 @@ class symbol_front_end(gr.hier_block2):
         self._symbols = _symbols(
             receiver, self._before, self._sample_rate, float(symbol_rate), (least, room // 4)
         )
-        # All symbols of a call leave at once: with less room the next call would wait for the block behind.
-        symbols = int(least * symbol_rate / sample_rate)
-        if 2 * symbols > _OUTPUT:
-            self._symbols.set_min_output_buffer(0, 2 * (symbols + _OUTPUT))
+        # All symbols of a call leave at once: with less room the next call would wait for the block behind, and each
+        # block behind be called several times.
+        symbols = int(max(least, room // 4) * symbol_rate / sample_rate)
+        self._symbols.set_min_output_buffer(0, 2 * (symbols + _OUTPUT))
         self.connect(self, self._before, self._symbols, self)
 
     @property
