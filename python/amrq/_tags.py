@@ -4,13 +4,23 @@
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import Any
 
 import pmt
 
 from amrq.outputs import SigmfRecorder
 
-__all__ = ["BREAKS", "OVERFLOW_KEY", "Breaks", "add_tag", "made_time", "read_number", "read_time"]
+__all__ = [
+    "BREAKS",
+    "OVERFLOW_KEY",
+    "Breaks",
+    "add_tag",
+    "made_time",
+    "read_number",
+    "read_time",
+    "tags_between",
+]
 
 OVERFLOW_KEY = "rx_overflow"
 """Tag on the first sample after an overflow: a PMT uint64, how many there were so far. Its value is never the same
@@ -18,6 +28,18 @@ twice: a timing loop that repeats the tag makes no second overflow of it."""
 
 BREAKS = ("rx_freq", "rx_time", "rx_rate", OVERFLOW_KEY)
 """A source puts these on the first sample after a retune, an overflow, a lost connection or a change of rate."""
+
+
+def tags_between(block: Any, start: int, stop: int) -> list[tuple[int, str, Any]]:
+    """Return offset, key and tag of the tags on a block's first input from one item on and up to one, in order.
+
+    Each look at a tag's attribute makes an object: they are read once.
+    """
+    found = [
+        (tag.offset, pmt.symbol_to_string(tag.key), tag) for tag in block.get_tags_in_range(0, start, stop)
+    ]
+    found.sort(key=itemgetter(0))
+    return found
 
 
 def read_number(value: Any) -> float | None:

@@ -8,7 +8,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._errors import guarded, guarded_run
-from gnuradio.amrq._tags import BREAKS
+from gnuradio.amrq._tags import BREAKS, tags_between
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, NOT_FINITE_KEY
 
 from amrq.chunks import SILENCE_POWER
@@ -90,9 +90,7 @@ class chunker(gr.basic_block):
         self._announce = True  # the next chunk needs a sample_index tag
         self._broken = -1  # index of the last break
         self._values: dict[str, Any] = {}  # last values of the tags that can mark a break
-        self._held: list[
-            tuple[str, Any]
-        ] = []  # tags that wait for the next chunk: name; key, value and source
+        self._held: list[tuple[str, Any]] = []  # tags that wait for the next chunk, with their keys
 
     @guarded_run
     def start(self) -> bool:
@@ -122,17 +120,17 @@ class chunker(gr.basic_block):
             return [1]  # the gap between two chunks may be longer than any buffer
         return [self._length]
 
-    def _next_break(self, tags: list[tuple[Any, str]]) -> int | None:
-        """Return the index of the first break after the last one, by tags that may be breaks, and their keys."""
+    def _next_break(self, tags: list[tuple[int, str, Any]]) -> int | None:
+        """Return the index of the first break after the last one, by offset, key and tag of what may be breaks."""
         if not tags:
             return None
         values = dict(self._values)
-        for tag, key in tags:
+        for offset, key, tag in tags:
             # Receivers and timing loops repeat tags: an unchanged value is not a break.
             known = key in values and pmt.equal(values[key], tag.value)
             values[key] = tag.value
-            if not known and tag.offset > self._broken:
-                return int(tag.offset)
+            if not known and offset > self._broken:
+                return offset
         return None
 
     @guarded
@@ -141,9 +139,8 @@ class chunker(gr.basic_block):
         stream, out = input_items[0], output_items[0]
         start = self.nitems_read(0)
         end = start + len(stream)
-        tags = sorted(self.get_tags_in_range(0, start, end), key=lambda tag: tag.offset)
-        keys = [pmt.symbol_to_string(tag.key) for tag in tags]
-        breaking = [(tag, key) for tag, key in zip(tags, keys, strict=True) if key in BREAKS]
+        tags = tags_between(self, start, end)
+        breaking = [tag for tag in tags if tag[1] in BREAKS]
         limit = self._next_break(breaking)
         while limit is not None and limit <= self._next:  # at the next chunk, or in the gap before it
             self._next, self._broken, self._announce = limit, limit, True
@@ -168,8 +165,7 @@ class chunker(gr.basic_block):
             self._next, self._broken, self._announce = limit, limit, True
 
         consumed = min(self._next, end)
-        named = [(tag, key) for tag, key in zip(tags, keys, strict=True) if tag.offset < consumed]
-        self._tag(begin, out[:count], announce, named)
+        self._tag(begin, out[:count], announce, [tag for tag in tags if tag[0] < consumed])
         self.consume(0, consumed - start)
         return count
 
@@ -181,27 +177,27 @@ class chunker(gr.basic_block):
         # Not "power < gate -> 0" alone: a NaN must reach the classifier, which counts it.
         chunks[power < self._gate] = 0
 
-    def _tag(self, begin: int, chunks: Any, announce: bool, tags: list[tuple[Any, str]]) -> None:
+    def _tag(self, begin: int, chunks: Any, announce: bool, tags: list[tuple[int, str, Any]]) -> None:
         """Put the tags of the consumed samples onto chunks; the first chunk begins at sample `begin`."""
         written, count, add = self.nitems_written(0), len(chunks), self.add_item_tag
         if count and announce:
             index = pmt.make_tuple(pmt.from_uint64(begin), pmt.from_uint64(self._hop))
             add(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
-        late: list[tuple[str, tuple[Any, Any, Any]]] = []
+        late: list[tuple[str, Any]] = []
         placed = [(0, *held) for held in self._held]
-        for tag, key in tags:
-            value = tag.value
+        for offset, key, tag in tags:
             if key in BREAKS:
-                self._values[key] = value
+                self._values[key] = tag.value
             elif key == INPUT_SECONDS_KEY:
-                value = pmt.make_tuple(pmt.from_uint64(tag.offset), value)
-            chunk, within = divmod(max(0, tag.offset - begin), self._hop)
-            placed.append((chunk + (within >= self._length), key, (tag.key, value, tag.srcid)))
-        for chunk, key, moved in placed:
+                tag.value = pmt.make_tuple(pmt.from_uint64(offset), tag.value)
+            chunk, within = divmod(max(0, offset - begin), self._hop)
+            placed.append((chunk + (within >= self._length), key, tag))
+        for chunk, key, tag in placed:
             if chunk >= count:
-                late.append((key, moved))
+                late.append((key, tag))
             elif key == NOT_FINITE_KEY:
                 chunks[chunk] = np.nan
             else:
-                add(0, written + chunk, *moved)
+                tag.offset = written + chunk
+                add(0, tag)
         self._held = late

@@ -14,7 +14,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run, note_error
-from gnuradio.amrq._tags import read_number, read_time
+from gnuradio.amrq._tags import read_number, read_time, tags_between
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import (
@@ -386,31 +386,30 @@ class classifier_sink(gr.sync_block):
     def _read_tags(self, chunks: np.ndarray[Any, np.dtype[np.complex64]], read: int) -> Batch:
         """Return chunks, of which the first has number `read`, with what their tags say."""
         count = len(chunks)
-        tags = sorted(self.get_tags_in_range(0, read, read + count), key=lambda tag: tag.offset)
-        keys = [pmt.symbol_to_string(tag.key) for tag in tags]
+        tags = tags_between(self, read, read + count)
         numbers = np.arange(read, read + count, dtype=np.int64)
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
         breaks: list[int] = []
         borders: list[int] = []
         es_n0_db = np.full(count, self._es_n0_db, np.float32)
-        for tag, key in zip(tags, keys, strict=True):  # before any tag gives a symbol's time
+        for _, key, tag in tags:  # before any tag gives a symbol's time
             if key == INPUT_SECONDS_KEY:
                 symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
                 self.timeline.add_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
-        for tag, key in zip(tags, keys, strict=True):
-            chunk = tag.offset - read
+        for offset, key, tag in tags:
+            chunk = offset - read
             if key == SAMPLE_INDEX_KEY:
                 index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, n)) for n in range(2))
-                self._origin = (tag.offset, index, hop)
-                later = numbers >= tag.offset
-                if tag.offset:  # after the first chunk this tag marks a break
+                self._origin = (offset, index, hop)
+                later = numbers >= offset
+                if offset:  # after the first chunk this tag marks a break
                     breaks.append(chunk)
                     self.timeline.add_break(index)
                 indices[later] = self._indices(numbers[later])
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
-                truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
+                truths.append((offset, pmt.symbol_to_string(tag.value) if known else None))
             elif key == BURST_BORDER_KEY:
                 borders.append(chunk)
                 self.timeline.add_border(int(indices[chunk]))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The symbol front end: from a radio's samples to one sample a symbol, for a signal of unknown modulation."""
 
-import functools
 import math
 import threading
 import time
@@ -211,6 +210,8 @@ class _symbols(gr.basic_block):
         self.receiver, self._before = receiver, before
         self._rate, self._symbol = rate, rate / symbol_rate
         self._reads = reads
+        # Tags to be written, by key: one made anew costs three times as much.
+        self._written: dict[str, Any] = {}
         self._changes: list[Any] = []
         self._over = threading.Event()
         self._idle: threading.Thread | None = None
@@ -344,14 +345,23 @@ class _symbols(gr.basic_block):
         count = min(len(self._ready), len(out)) // STEP * STEP
         out[:count] = self._ready[:count]
         self._ready = self._ready[count:]
-        written = self.nitems_written(0)
-        while self._marks and self._marks[0][0] < written + count:
-            place, key, value = self._marks.pop(0)
-            self.add_item_tag(0, place, _interned(key), value)
+        self._write_tags(self.nitems_written(0) + count)
         spent = self._fed if self._finished and not len(self._ready) else max(0, self._fed - 1)
         self._fed -= spent
         self.consume(0, spent)
         return count
+
+    def _write_tags(self, stop: int) -> None:
+        """Write the tags of the symbols before this one."""
+        add, done = self.add_item_tag, 0
+        for place, key, value in self._marks:
+            if place >= stop:
+                break
+            tag = self._written.get(key) or self._written.setdefault(key, _new_tag(key))
+            tag.offset, tag.value = place, value
+            add(0, tag)
+            done += 1
+        del self._marks[:done]
 
     def _feed(self, samples: Any) -> None:
         """Hand the new samples at the input to the receiver."""
@@ -448,7 +458,11 @@ class _symbols(gr.basic_block):
         self._marks.append((symbol, key, value))
 
 
-_interned = functools.cache(pmt.intern)
+def _new_tag(key: str) -> Any:
+    """Return a tag of this key."""
+    tag = gr.tag_t()
+    tag.key = pmt.intern(key)
+    return tag
 
 
 def _differ(one: float, other: float, change: float) -> bool:
