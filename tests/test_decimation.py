@@ -112,6 +112,14 @@ def test_images_are_seen_alike(native: Kernels, monkeypatch: pytest.MonkeyPatch,
     np.testing.assert_allclose(compiled, plain, rtol=1e-5)
 
 
+def test_bins_beside_a_line_are_seen_alike(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = _noise(cleaning.BLOCK, "beside") + np.complex64(0.3)
+    compiled = cleaning._beside(samples)
+    monkeypatch.setattr(cleaning, "kernels", lambda: None)
+    plain = cleaning._beside(samples)
+    np.testing.assert_allclose(compiled, plain, atol=1e-6 * np.abs(plain).max())
+
+
 def test_what_is_not_changed_may_be_the_callers_memory() -> None:
     cleaner, samples = cleaning.Cleaner(1e6), _noise(50_000, "view")
     first = cleaner.process(samples[:20_000], view=True)
@@ -130,6 +138,9 @@ def test_wrong_shapes_of_samples_are_refused(native: Kernels) -> None:
         lambda: native.decimated(samples[:15], taps, 2),
         lambda: native.decimated(samples, taps, 0),
         lambda: native.decimated(samples, taps.astype(np.float64), 2),
+        lambda: native.few_bins(samples, np.zeros(100, np.float32), (1,)),
+        lambda: native.few_bins(np.zeros(256, np.complex64), np.zeros(255, np.float32), (1,)),
+        lambda: native.few_bins(np.zeros(256, np.complex64), np.zeros(256, np.float32), (-9,)),
         lambda: native.image_pairs(np.zeros((2, 9), np.complex64)),
         lambda: native.image_each(np.zeros((2, 16), np.complex64), np.zeros(6)),
     ):

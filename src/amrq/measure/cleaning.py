@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.measure.band import find_signals
+from amrq.measure.looks import median, quantile
 from amrq.native import kernels
 
 __all__ = ["BLOCK", "LARGEST", "Cleaner", "InputReport", "all_usable", "usable"]
@@ -30,6 +31,8 @@ _MEMORY = 8  # blocks that estimates are averaged over
 _LEAST = 2048  # samples of the last block that are worth an estimate of their own
 _SIGNIFICANT = 14.0
 """Times the power that would be expected, from which a line at 0 Hz or an image is believed."""
+_NEAR = (*range(4, 36), *range(-35, -3))
+"""Bins of a block's spectrum beside 0 Hz: what a signal without a line has there, it has at 0 Hz."""
 _STEADY = 0.7
 """Of the power at 0 Hz that must be the same in all stretches of a block."""
 _PART = 0.4
@@ -225,9 +228,7 @@ class _Line:
         pieces = block[: len(block) // length * length].reshape(-1, length)
         means = pieces.mean(axis=1, dtype=np.complex128)
         mean = complex(means.mean())
-        # What a signal without a line has at 0 Hz: the same as close beside.
-        spectrum = fft.fft(block * _hann(len(block))) / (0.5 * len(block))
-        near = np.abs(np.concatenate([spectrum[4:36], spectrum[-35:-3]])) ** 2
+        near = np.abs(_beside(block)) ** 2
         expected = float(near.mean()) / 1.5
         steady = abs(mean) ** 2 > _STEADY * float(np.mean(np.abs(means) ** 2)) - expected * len(means)
         if not (abs(mean) ** 2 > _SIGNIFICANT * expected and steady):
@@ -250,6 +251,16 @@ class _Line:
                 own = 10 ** (signal.power_db / 10)
                 return self._line_power < _PART * (own + self._line_power)
         return False
+
+
+def _beside(block: _Samples) -> _Samples:
+    """Return the bins of a block's spectrum beside 0 Hz, complex64 [64], of unit gain for a line."""
+    window, native = _hann(len(block)), kernels()
+    if native is not None and len(block) == BLOCK:
+        near = native.few_bins(block, window, _NEAR)
+    else:
+        near = fft.fft(block * window)[list(_NEAR)]
+    return np.asarray(near / np.float32(0.5 * len(block)), np.complex64)
 
 
 class _Image:
@@ -310,12 +321,12 @@ def _image_sums(block: _Samples, length: int) -> tuple[complex, float]:
     whole = slice(0, groups * _GROUP)
     power = sums[whole].reshape(groups, _GROUP).sum(axis=1) + 1e-150
     ratio = products[whole].reshape(groups, _GROUP).sum(axis=1) / power
-    strong = power > _STRONG * np.quantile(power, _FLOOR)
+    strong = power > _STRONG * quantile(power, _FLOOR)
     usual = 1.0 + 0j
     # What lies beside a signal of one dimension at 0 Hz may have an image too.
     for chosen in (strong, ~strong):
         if np.count_nonzero(chosen) >= _FEWEST_STRONG:
-            usual = complex(np.median(ratio[chosen].real), np.median(ratio[chosen].imag))
+            usual = complex(median(ratio[chosen].real), median(ratio[chosen].imag))
             if abs(usual) < 1.25 * _LARGEST_IMAGE:
                 break
     else:

@@ -5,13 +5,16 @@ What they compute, `amrq.receive.channel`, `amrq.receive.decimation` and `amrq.m
 """
 
 import ctypes
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.line_kernels import roots
+
 __all__ = ["ChannelKernels"]
 
-_EIGHT = 8
+_EIGHT, _LANES, _LONGEST = 8, 16, 256
 _Complex = NDArray[np.complex64]
 _Float = NDArray[np.float64]
 
@@ -35,7 +38,17 @@ class ChannelKernels:
         self._image_each.argtypes = [pointer, number, number, number, pointer, pointer]
         self._cut = library.amrq_cut
         self._cut.argtypes = [pointer, number, number, number, pointer, number, pointer]
-        for function in (self._mixed, self._decimated, self._image_pairs, self._image_each, self._cut):
+        self._few_bins = library.amrq_few_bins
+        self._few_bins.argtypes = [pointer, pointer, number, pointer, number, pointer, pointer, pointer]
+        functions = (
+            self._mixed,
+            self._decimated,
+            self._image_pairs,
+            self._image_each,
+            self._cut,
+            self._few_bins,
+        )
+        for function in functions:
             function.restype = None
 
     def cut(self, spectra: _Complex, middle: int, turns: _Complex, count: int) -> _Complex:
@@ -53,6 +66,30 @@ class ChannelKernels:
         out = np.empty((len(held), count), np.complex64)
         given = (held.ctypes.data, *held.shape, middle % held.shape[1])
         self._cut(*given, turns.ctypes.data, count, out.ctypes.data)
+        return out
+
+    def few_bins(self, samples: _Complex, window: NDArray[np.float32], bins: tuple[int, ...]) -> _Complex:
+        """Return bins of the spectrum of samples under a window, complex64 [bins].
+
+        Args:
+            samples: [n], n the square of a power of two, 16 to 256.
+            window: float32 [n].
+            bins: up to half the root of n on either side of 0.
+        """
+        held, window = np.ascontiguousarray(samples, np.complex64), np.ascontiguousarray(window, np.float32)
+        side = round(len(held) ** 0.5)
+        if held.ndim != 1 or side * side != len(held) or window.shape != held.shape:
+            raise ValueError(
+                f"{held.shape} samples under a window of {window.shape} are no square of their own."
+            )
+        if side & (side - 1) or not _LANES <= side <= _LONGEST or any(2 * abs(one) > side for one in bins):
+            raise ValueError(
+                f"{side} samples a side are no power of two from {_LANES} to {_LONGEST}, or too few."
+            )
+        places, turns = _few_turns(side, bins)
+        out = np.empty(len(bins), np.complex64)
+        given = (held.ctypes.data, window.ctypes.data, side, places.ctypes.data, len(bins))
+        self._few_bins(*given, roots(side).ctypes.data, turns.ctypes.data, out.ctypes.data)
         return out
 
     def mixed(self, samples: _Complex, table: _Complex, start: int) -> _Complex:
@@ -123,6 +160,14 @@ class ChannelKernels:
         given = (held.ctypes.data, *held.shape, len(weight))
         self._image_each(*given, weight.ctypes.data, each.ctypes.data)
         return each
+
+
+@functools.lru_cache(maxsize=4)
+def _few_turns(side: int, bins: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return bins, int64 [bins], and their turns between the short transforms, float32 [bins, 2, side]."""
+    places = np.array(bins, np.int64)
+    turns = np.exp(-2j * np.pi / side**2 * (places[:, None] * np.arange(side)))
+    return places, np.stack((turns.real, turns.imag), axis=1).astype(np.float32)
 
 
 def _pieces(spectra: _Complex) -> tuple[_Complex, int]:

@@ -70,6 +70,43 @@ WIDE void amrq_decimated(const float* samples, int64_t count, int64_t every, con
     }
 }
 
+/* Bins of the spectrum of a square number of samples, complex [side * side], under a window, [side * side].
+ *
+ * A transform of so many samples is `side` short ones of every side-th sample, turned and added; of a few bins only these
+ * sums are made. side: power of two, LANES to LONGEST; bins: at most side / 2 from 0, on either side, [count]; roots: of
+ * `side`; turns: exp(-2 pi i bin n / side^2), [count, 2, side], real and imaginary parts; out: complex [count].
+ */
+WIDE void amrq_few_bins(const float* samples, const float* window, int64_t side, const int64_t* bins, int64_t count,
+                        const float* roots, const float* turns, float* out)
+{
+    struct columns place[2];
+    for (int64_t k = 0; k < 2 * count; k++)
+        out[k] = 0;
+    for (int64_t first = 0; first < side; first += LANES) {
+        for (int64_t k = 0; k < side; k++) {
+            const float* from = samples + 2 * (side * k + first);
+            const lanes low = *(const loose*)from, high = *(const loose*)(from + LANES);
+            const lanes by = *(const loose*)(window + side * k + first);
+            place[0].re[k] = EVEN(low, high) * by;
+            place[0].im[k] = ODD(low, high) * by;
+        }
+        const struct columns* done = place + transform(place, (int)side, roots);
+        for (int64_t k = 0; k < count; k++) {
+            const int64_t bin = bins[k] < 0 ? bins[k] + side : bins[k];
+            const lanes c = *(const loose*)(turns + 2 * side * k + first);
+            const lanes s = *(const loose*)(turns + 2 * side * k + side + first);
+            const lanes re = done->re[bin] * c - done->im[bin] * s, im = done->re[bin] * s + done->im[bin] * c;
+            float sum_re = 0, sum_im = 0;
+            for (int lane = 0; lane < LANES; lane++) {
+                sum_re += re[lane];
+                sum_im += im[lane];
+            }
+            out[2 * k] += sum_re;
+            out[2 * k + 1] += sum_im;
+        }
+    }
+}
+
 /* What spectra, complex [pieces, length], say of an image: of each pair of frequencies k and -k, from 2 on.
  *
  * products: sums over pieces of X(k) X(-k), complex [pairs]; above, below: of |X(k)|^2 and |X(-k)|^2, [pairs].

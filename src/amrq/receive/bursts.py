@@ -392,7 +392,7 @@ class BurstReceiver(Receiver):
         count = len(symbols) // STEP
         if self._carrier is not None and count:
             rest = self._channel.rest * self._sample_rate / self._symbol_rate
-            places = np.array([place for place, *_ in self._pending[-count:]]) / self._channel.ratio
+            places = self._pending[0, -count:] / self._channel.ratio
             blocks = places.astype(np.int64) // HOP - self._turns_first
             middles = self._middles(blocks, max(0, _MIDDLE_FIRST - self._turns_first))
             moved = rest + self._moved[blocks] * self._channel.samples_per_symbol

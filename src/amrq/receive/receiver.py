@@ -137,8 +137,8 @@ class Receiver:
             False,
             False,
         )  # a burst begins with the next chunk, or has ended with the last
-        # Chunks in the carrier recovery: place, border, finite, Es/N0, the channel's middle (cycles/symbol).
-        self._pending: list[tuple[float, bool, bool, float, float]] = []
+        # Chunks in the carrier recovery: places, borders, finite, Es/N0, the channel's middle (cycles/symbol), [5, m].
+        self._pending = np.zeros((5, 0))
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
         self._border = True
         self._present = 0.0
@@ -397,7 +397,7 @@ class Receiver:
 
     def _measured(
         self, at: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], list[float], NDArray[np.bool_]]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Return the power of chunks, [m], Es/N0, and borders of bursts: see `_find_levels` and `_es_n0`."""
         native = kernels()
         if native is None:
@@ -408,11 +408,11 @@ class Receiver:
         found, borders = native.chunk_levels(at[:, :: STEP - 1], power, noises, self._level_limits, now)
         self._level, self._levels, self._begins = now.level, now.levels, bool(now.begins)
         self._ended = bool(now.ended)
-        return found[0], np.where(found[2] == UNKNOWN, np.nan, found[2]).tolist(), borders
+        return found[0], np.where(found[2] == UNKNOWN, np.nan, found[2]), borders
 
     def _es_n0(
         self, at: NDArray[np.float64], levels: NDArray[np.float64], averaged: NDArray[np.float64]
-    ) -> list[float]:
+    ) -> NDArray[np.float64]:
         """Return Es/N0 of chunks, dB: what their level exceeds that of the noise in the channel by; NaN: not known."""
         blocks = np.clip(at[:, -1] // HOP, 0, None).astype(np.intp) - self._noises_first
         density = np.array([self._noises[block] for block in blocks.tolist()]) / BINS**2
@@ -422,12 +422,12 @@ class Receiver:
         uncertain = _SIGNIFICANT * math.sqrt(passed / bins) / np.sqrt(STEP * averaged)
         with np.errstate(invalid="ignore"):
             good = found > np.maximum(_LEAST_ES_N0, uncertain)
-        return np.where(good, 10 * np.log10(np.where(good, found, 1.0)), np.nan).tolist()
+        return np.where(good, 10 * np.log10(np.where(good, found, 1.0)), np.nan)
 
     def _note(
         self,
         samples: NDArray[np.float64],
-        snrs: list[float],
+        snrs: NDArray[np.float64],
         borders: NDArray[np.bool_],
         middles: NDArray[np.float64],
     ) -> None:
@@ -437,9 +437,8 @@ class Receiver:
         bad = np.searchsorted(self._bad, last, "right") > np.searchsorted(self._bad, first)
         borders[0] |= self._border
         self._border = False
-        places = samples[:, 0].tolist()
-        chunks = zip(places, borders.tolist(), (~bad).tolist(), snrs, middles.tolist(), strict=True)
-        self._pending.extend(chunks)
+        chunks = np.array((samples[:, 0], borders, ~bad, snrs, middles))
+        self._pending = np.concatenate((self._pending, chunks), axis=1)
         self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
 
     def _find_levels(
@@ -518,16 +517,15 @@ class Receiver:
                 rest = self._carrier.finish(symbols[:0])
                 out, rates = np.concatenate((out, rest)), rates + list(self._carrier.rates)
         count = len(out) // STEP
-        leaving, self._pending = self._pending[:count], self._pending[count:]
+        (places, borders, finite, snrs, middles), self._pending = np.split(self._pending, [count], axis=1)
         noise_db, self._noise_db = self._noise_db[:count] or [0.0] * count, self._noise_db[count:]
-        places, borders, finite, snrs, middles = zip(*leaving, strict=True) if leaving else ((),) * 5
         return ReceivedSymbols(
             symbols=out[: count * STEP],
-            positions=np.array(places, np.float64),
-            carrier_offset=np.array(rates[:count], np.float64) + np.array(middles, np.float64),
-            snr_db=np.array(snrs, np.float64) - np.array(noise_db, np.float64),
-            borders=np.array(borders, np.bool_),
-            finite=np.array(finite, np.bool_),
+            positions=places,
+            carrier_offset=np.array(rates[:count], np.float64) + middles,
+            snr_db=snrs - np.array(noise_db, np.float64),
+            borders=borders > 0,
+            finite=finite > 0,
             equaliser=kind,
         )
 
