@@ -54,6 +54,28 @@ def test_sweeps_that_come_again(shape: str) -> None:
     assert found.confidence > 0.8
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.37, 2.0])
+def test_sweeps_as_fast_as_those_of_lora_are_none_without_its_symbols(pause: float) -> None:
+    """Radar pulses whose rate fits 250 kHz and a factor of 7, but which are shorter or longer than its symbols."""
+    random = rng(f"pulses {pause}")
+    rate = 250e3**2 / 128
+    for long in (420e-6, 590e-6):
+        at = np.arange(round(long * 1e6)) / 1e6
+        pulse = np.exp(1j * np.pi * rate * (at - long / 2) ** 2)
+        train = np.tile(np.concatenate([pulse, np.zeros(round(pause * len(pulse)))]), 20)[:SAMPLES]
+        noise = random.standard_normal((len(train), 2)) @ [0.1, 0.1j]
+        found = measure_chirp((train + noise).astype(np.complex64), 1e6, 1.1 * rate * long)
+        assert found.kind != "lora" and found.spreading_factor is None
+        assert found.rate == pytest.approx(rate, rel=0.02) and found.confidence > 0.5
+
+
+def test_a_preamble_alone_is_that_of_lora() -> None:
+    random = rng("preamble")
+    cycles = np.cumsum(np.tile(np.arange(1024) / 1024 - 0.5, 8)) / 4
+    found = measure_chirp(_swept(cycles, 12.0, random), 500e3, 125e3)
+    assert (found.kind, found.spreading_factor) == ("lora", 8)
+
+
 def test_a_single_sweep_is_not_told_from_a_carrier_that_drifts() -> None:
     random = rng("one sweep")
     place = np.linspace(-0.5, 0.5, SAMPLES)

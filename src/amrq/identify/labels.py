@@ -42,6 +42,8 @@ _VOICE_LOW, _VOICE_HIGH = 700.0, (1300.0, 4500.0)
 """Hz: where the audio band of a voice begins at most, and where it ends."""
 _VOICE_PEAK = 2.3
 """Peak over RMS of a voice's deviation, at least: tones and data have less."""
+_PAUSED = 1.2
+"""Times a sweep from one to the next, from which on there are pauses: pulses, whose waves are not continuous."""
 _PULSES = {"mode_s": "Mode S", "mode_ac": "Mode A/C", "dme": "DME"}
 _CODES = {"nrz": "NRZ", "manchester": "Manchester", "pwm": "PWM", "ppm": "PPM"}
 """Line codes of on-off keying."""
@@ -167,7 +169,8 @@ def _chirp(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, De
     if found.confidence < _LIKELY or found.kind is None:
         return "chirp", details
     if found.kind != "lora":
-        return "FMCW", details
+        whole = (found.sweep_time or 0.0) * (2 if found.shape == "triangle" else 1)
+        return ("chirp" if (found.period or 0.0) > _PAUSED * whole else "FMCW"), details
     return ("LoRa" if found.spreading_factor is None else f"LoRa SF{found.spreading_factor}"), details
 
 
