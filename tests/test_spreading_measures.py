@@ -59,6 +59,35 @@ def test_symbols_patterns_and_noise_have_no_code() -> None:
         measure_spreading(iq, 0.0)
 
 
+@pytest.mark.parametrize("code", ["manchester", "differential"])
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_bits_of_a_line_code_are_no_spreading_code(code: str, size: int) -> None:
+    """A bit of Manchester code is a code of two chips, and some bits in a row come again by chance."""
+    random = rng("line code", code, size)
+    claims = 0
+    for _ in range(6):
+        values = random.integers(2, size=1500)
+        turns = -np.ones(3000)
+        turns[1::2] = 1 - 2 * values  # of each half: one in the middle of a bit for a one
+        halves = (
+            np.repeat(2 * values - 1, 2) * np.tile([1, -1], 1500) if code == "manchester" else turns.cumprod()
+        )
+        iq = np.repeat(halves, size)[:6000] + random.standard_normal((6000, 2)) @ [0.1, 0.1j]
+        claims += (
+            measure_spreading(iq.astype(np.complex64), 1.0, random.uniform(1.4, 2.0) / size).confidence > 0.5
+        )
+    assert claims <= 1
+
+
+def test_a_code_is_the_shortest_that_comes_again() -> None:
+    random = rng("one code")
+    for length in (11, 20, 31):
+        data = np.repeat(random.choice([1, -1], 1500 // length + 1), 2)  # it changes with every other code
+        iq = _shaped(np.outer(data, random.choice([-1.0, 1.0], length)).ravel() + 0j, random, 15.0)
+        found = measure_spreading(iq, _RATE, 1e6)
+        assert found.code_period == pytest.approx(length / _CHIP_RATE, rel=0.01)
+
+
 def test_the_same_repetitions_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     native = kernels()
     if native is None:

@@ -52,10 +52,10 @@ _LORA = (
 _FACTORS, _DOUBT = range(5, 13), 0.3
 """Spreading factors; and by so much a width may be off, of which few symbols show a part, to either side."""
 _USUAL, _USUAL_SHORT = 0.002, 0.2
-"""Of a bandwidth: a usual one is so near; and less near by so much over the chips of a symbol, whose rate is known less."""
+"""Of a bandwidth: a usual one is so near; and less so by the second over a symbol's chips: their rate is known less."""
 _HELD, _BETWEEN, _SAME = 0.6, 0.8, 0.004
 """Of the power: symbols of LoRa are tones of so much at least, and windows half-way between hold less by this factor;
-and by so much a preamble's period may be off. Of 60 simulated LoRa signals at 10 to 20 dB symbols held 0.73 at least."""
+and by so much a preamble's period may be off. Of 60 simulated signals at 10 to 20 dB they held 0.73 at least."""
 
 _BEGINNINGS, _PHASES = 16, 4
 """Parts of a symbol, and of a chip, at which symbols are taken to begin."""

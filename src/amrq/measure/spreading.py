@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import checked_look, hann_single, line_place, logistic, row_medians, squares
+from amrq.measure.looks import (
+    band_alone,
+    checked_look,
+    hann_single,
+    line_place,
+    logistic,
+    row_medians,
+    squares,
+)
 from amrq.measure.prefix_search import FlatBand, flat_band, middle_half
 from amrq.native import kernels
 
@@ -48,6 +56,19 @@ _SHORT, _CHANCE = 8, 0.83
 number."""
 _CODES, _OFF = 40, (-0.16, -0.08, 0.0, 0.08, 0.16)
 """Codes that are looked at one by one, and samples by which their length may be off."""
+_LEAST_CHIPS, _LEAST_CODE = 7, 5.9
+"""Of a code, at least: what is shorter, as long as so many over the bandwidth where no chips are told, may be bits of a
+line code."""
+_WIDER, _LEAST_SIGNAL = 1.1, 0.1
+"""Of the bandwidth: where it is looked how much noise there is; and how much of it is signal at least."""
+_UNLIKE, _LIKE = 0.3, 0.45
+"""Likeness, noise taken off, of no code, and of one. A few bits of a line code, or of a pulse, come again by chance:
+of 60 claims of them 19 of 20 had less than 0.45, or were shorter than 7 chips; of 150 of codes 2 had."""
+_PARTS, _LINE_CODE, _AS_ALIKE = 12, 1.8, 0.95
+"""Codes that the clearest lag may be; over the bandwidth: a bit of a line code, at least; and of the greatest likeness:
+the shortest lag that is as alike."""
+_FREE, _MOST_CHANCE = 1.3, 0.9
+"""Over the lag's bandwidths: mean square of how alike noise is, at most so much."""
 _MOST_ODDS, _CHANGES, _UNCHANGED = 4.0, 0.2, -0.5
 """Logarithm of the odds, at most; and where nothing changes with the code, as in a pattern of symbols or a sweep that
 come again and again."""
@@ -86,6 +107,7 @@ class _Code(NamedTuple):
     alike: float
     changes: float
     everywhere: float  # how alike in each short time, beyond chance
+    likeness: float  # how alike, beyond chance
 
 
 def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None = None) -> Spreading:
@@ -125,6 +147,8 @@ def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None 
         if abs(near - round(near)) < max(_WHOLE, 0.004 * near):
             chips = round(near)
             period = chips / chip_rate  # the clock is known better than the lag
+    # The noise, which shows beside the signal, is not alike.
+    likeness = code.likeness / max(1 - band_alone(iq, sample_rate, width, _WIDER).share, _LEAST_SIGNAL)
     return Spreading(
         chip_rate=chip_rate,
         code_period=period,
@@ -132,7 +156,7 @@ def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None 
         clear=code.clear,
         alike=code.alike,
         changes=code.changes,
-        confidence=logistic(_odds(code, chips, len(band.iq) / code.lag, _steadiness(band.iq))),
+        confidence=logistic(_odds(code, chips, likeness, band)),
     )
 
 
@@ -164,7 +188,18 @@ def _code(band: FlatBand) -> _Code | None:
             break
     index = lag - first
     exact = line_place(np.maximum(clear, 1e-3), index) + first if 0 < index < len(clear) - 1 else float(lag)
-    return _described(iq, exact * times, value)
+    return _shortest(band, exact * times, value)
+
+
+def _shortest(band: FlatBand, lag: float, clear: float) -> _Code:
+    """Return the code at the shortest part of a lag at which the signal is as alike: a whole lag may be several codes.
+
+    A bit of a line code, as Manchester, is a code of two chips: it is looked for down to there.
+    """
+    parts = range(1, max(1, min(_PARTS, int(lag / (_LINE_CODE * band.scale)))) + 1)
+    found = [_described(band, lag / part, clear) for part in parts]
+    least = _AS_ALIKE * max(one.likeness for one in found)
+    return next(one for one in reversed(found) if one.likeness >= least)
 
 
 def _clearness(found: NDArray[np.float32], lags: NDArray[np.int64], count: int) -> NDArray[np.float64]:
@@ -176,8 +211,9 @@ def _clearness(found: NDArray[np.float32], lags: NDArray[np.int64], count: int) 
     return np.asarray((found - around) / np.maximum(around, 0.5) * np.sqrt(np.maximum(blocks, 1.0)))
 
 
-def _described(iq: _Samples, lag: float, clear: float) -> _Code:
+def _described(band: FlatBand, lag: float, clear: float) -> _Code:
     """Return how alike a signal is to itself a code later, in each code, and how that depends on where codes begin."""
+    iq = band.iq
     whole = round(lag)
     product = iq[whole:] * np.conj(iq[:-whole])
     running = np.concatenate([[0], np.cumsum(product)])
@@ -197,7 +233,9 @@ def _described(iq: _Samples, lag: float, clear: float) -> _Code:
     parts = np.arange(0, len(product), short)
     each = np.abs(np.diff(running[parts])) / np.maximum(np.diff(both[parts]), 1e-30)
     everywhere = float(np.median(each)) - _CHANCE / math.sqrt(short)
-    return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30), everywhere)
+    chance = min(_MOST_CHANCE, _FREE * band.scale / lag)
+    likeness = math.sqrt(max(0.0, (top - chance) / (1 - chance)))
+    return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30), everywhere, likeness)
 
 
 def _clock(iq: _Samples, sample_rate: float, width: float) -> float | None:
@@ -261,11 +299,17 @@ def _steadiness(iq: _Samples) -> float:
     return float(np.mean(power * power)) / max(float(power.mean()) ** 2, 1e-30)
 
 
-def _odds(code: _Code, chips: int | None, codes: float, steady: float) -> float:
+def _odds(code: _Code, chips: int | None, likeness: float, band: FlatBand) -> float:
     """Return the logarithm of the odds that it is right: a logistic curve fitted to simulation (docs/families.md)."""
+    codes, steady = len(band.iq) / code.lag, _steadiness(band.iq)
+    short = code.lag < _LEAST_CODE * band.scale or (chips is not None and chips < _LEAST_CHIPS)
     worth = -19.8 + 1.84 * min(math.log(code.clear), 6.0) + 0.44 * code.alike + 4.04 * code.changes
     worth += 2.24 * (chips is not None) + 1.23 * min(math.log(codes), 4.0) + 2.2 * min(steady, 2.5)
     worth += 1.9 * max(code.everywhere, 0.0)
-    if code.changes < _CHANGES:
+    if code.changes < _CHANGES or short:
         return min(worth, _UNCHANGED)
-    return min(worth, _MOST_ODDS)
+    # What is a code is the same again but for its data, the noise and another signal.
+    most = _UNCHANGED + (_MOST_ODDS - _UNCHANGED) * min(
+        max((likeness - _UNLIKE) / (_LIKE - _UNLIKE), 0.0), 1.0
+    )
+    return min(worth, most)
