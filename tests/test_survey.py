@@ -323,6 +323,27 @@ def test_halves_of_ofdm_are_one_signal(gap: float, strength: float, family: str,
     assert not parts_module.halves(one, replace(other, stretches=((0, 3000),)))
 
 
+def test_a_short_prefix_of_long_symbols_is_found_in_a_longer_look() -> None:
+    """As of digital television: a look of 1,500 bandwidths times seconds holds two symbols, the recording thirty."""
+    random = rng("survey", "short prefix")
+    used = np.r_[1:361, -360:0]
+    data = np.zeros((30, 1024), complex)
+    data[:, used] = random.choice([1, -1, 1j, -1j], (30, len(used)))
+    bodies = np.fft.ifft(data, axis=1) * 4
+    iq = np.concatenate([bodies[:, -32:], bodies], axis=1).ravel()
+    wide = np.zeros(4 * len(iq), complex)
+    half = len(iq) // 2
+    wide[:half], wide[-half:] = np.fft.fft(iq)[:half], np.fft.fft(iq)[half:]
+    iq = np.fft.ifft(wide) * 4
+    iq += noise(len(iq), 10**-1.2 * 4 * np.mean(np.abs(iq) ** 2), "short prefix")
+    found = survey_recording(Samples(iq), 4 * 1024e3).main
+    assert found is not None and found.family == "ofdm" and found.confidence == found.families["ofdm"] > 0.7
+    assert found.details["spacing"].value == pytest.approx(1000.0, rel=0.002)
+    assert found.details["prefix"].value == pytest.approx(1 / 32, abs=0.006)
+    assert found.symbol_rate == pytest.approx(1000 / (1 + 1 / 32), rel=0.005)
+    assert sum(found.families.values()) == pytest.approx(1.0)
+
+
 def test_three_carriers_that_are_not_alike_stay_three() -> None:
     count = 3 * int(RATE)
     made = sum(shift(np.full(count, 0.1), hertz) for hertz in (5000.0, 6100.0, 9000.0))

@@ -3,7 +3,7 @@
 
 from amrq.identify.emission import family_model, identify_emission
 from amrq.identify.identity import EmissionIdentity, Glance
-from amrq.identify.labels import DETAILS
+from amrq.identify.labels import DETAILS, ofdm_details
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.look import IdentifyModels
 from amrq.identify.naming import ProtocolGuess, emission_text, guess_protocols
@@ -41,6 +41,7 @@ __all__ = [
     "identify_linear",
     "input_texts",
     "is_same_rate",
+    "ofdm_details",
     "signals_text",
     "unclear_text",
 ]

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear
-from amrq.measure import FrequencyKeying, InnerModem
+from amrq.measure import FrequencyKeying, InnerModem, Subcarriers
 from amrq.protocols import PARAMETERS, Measure
 from amrq.text import engineering
 
-__all__ = ["DETAILS", "describe_family"]
+__all__ = ["DETAILS", "describe_family", "ofdm_details"]
 
 Details = dict[str, Measure]
 
@@ -49,6 +49,8 @@ _CODES = {"nrz": "NRZ", "manchester": "Manchester", "pwm": "PWM", "ppm": "PPM"}
 """Line codes of on-off keying."""
 _MORSE = 4.0, 70.0
 """Words a minute of Morse."""
+_BY_CHANCE = 0.25
+"""Confidence of OFDM's prefix, below which it is chance's mostly: of 22 simulated ones 19 were, of 16 up to .5 two."""
 _BOX = 0.7
 """Confidence of a bandwidth."""
 
@@ -146,8 +148,18 @@ def _linear(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, D
 
 
 def _ofdm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
-    found = look.subcarriers
-    return "OFDM", _measured(
+    return "OFDM", ofdm_details(look.subcarriers)
+
+
+def ofdm_details(found: Subcarriers) -> Details:
+    """Return what was measured of OFDM, by name; nothing where a prefix may as well be chance.
+
+    >>> ofdm_details(Subcarriers(spacing=15e3, confidence=0.9))["spacing"].value
+    15000.0
+    """
+    if found.confidence < _BY_CHANCE:
+        return {}
+    return _measured(
         found.confidence,
         spacing=found.spacing,
         prefix=found.prefix,

@@ -20,8 +20,6 @@ from amrq.measure.training_symbols import TrainingSymbols, find_training
 __all__ = ["Subcarriers", "measure_subcarriers"]
 
 _LEAST_SAMPLES = 512
-_MOST_TIME = 4608.0
-"""Over the bandwidth: no more is looked at."""
 _WIDER, _FINER = 1.2, 2.0
 """Of the bandwidth: what is looked at; and the rate, over that, at which the exact lag is looked for."""
 _SOFT = 0.3
@@ -76,13 +74,16 @@ class Subcarriers:
     confidence: float = 0.0
 
 
-def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | None = None) -> Subcarriers:
+def measure_subcarriers(
+    iq: _Samples, sample_rate: float, bandwidth: float | None = None, longest: float = 4608.0
+) -> Subcarriers:
     """Measure an OFDM emission about 0 Hz by its cyclic prefix.
 
     Args:
-        iq: complex [N], the emission about 0 Hz; 65,536 at most are looked at. Three symbols are needed at least.
+        iq: complex [N], the emission about 0 Hz. Three symbols are needed at least, and ten where a prefix is short.
         sample_rate: samples a second, above 0.
         bandwidth: of the emission (99 %), right to some 20 %, Hz; None: 0.8 of the sample rate.
+        longest: over the bandwidth: no more of the samples is looked at.
 
     Raises:
         AmrqError: the sample rate is not above 0.
@@ -97,7 +98,7 @@ def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | Non
     (31, 0.25, 52)
     """
     iq, width = checked_look(iq, sample_rate, bandwidth)
-    iq = iq[: math.ceil(_MOST_TIME * sample_rate / width)]
+    iq = iq[: math.ceil(longest * sample_rate / width)]
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return Subcarriers()
     iq = iq / np.float32(float(np.abs(iq).max()))
