@@ -81,6 +81,10 @@ _NEAR = 0.25
 """Of the bandwidth: how far such a line may be off the middle; half a symbol rate is some 0.4 of it."""
 
 
+_KEYS = 8.0
+"""Over a key's time, to either side of a carrier: the band that its keys take. Rectangular ones have 0.03 beyond."""
+
+
 @dataclass(frozen=True)
 class IdentifyModels:
     """The models that identify an emission.
@@ -327,6 +331,22 @@ class EmissionLook:
     def real_axis(self) -> RealAxis:
         """Whether it is a carrier times something real."""
         return measure_real_axis(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def beyond_keys(self) -> float:
+        """Share of the power that the band of keys as long as those seen does not hold; 0 where that is not known."""
+        rate = self.keying.symbol_rate
+        lower, upper = self.band()
+        bins = bins_between(len(self.iq), self.sample_rate, lower, upper)
+        if self.noise_density is None or rate is None or not len(bins):
+            return 0.0
+        inside = self.spectrum[bins]
+        noise = self.noise_density * self.sample_rate * len(self.iq)
+        sums = np.cumsum(inside.real.astype(np.float64) ** 2 + inside.imag.astype(np.float64) ** 2 - noise)
+        sums = np.concatenate([[0.0], sums])
+        wide = min(len(bins), max(1, round(2 * _KEYS * rate * len(self.iq) / self.sample_rate)))
+        most = float((sums[wide:] - sums[:-wide]).max())
+        return min(max(1 - most / sums[-1], 0.0), 1.0) if sums[-1] > 0 else 0.0
 
     @cached_property
     def power_lines(self) -> PowerLines:

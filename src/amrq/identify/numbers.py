@@ -20,6 +20,7 @@ __all__ = [
     "drifting",
     "eyed",
     "fast_keyed",
+    "filled_keys",
     "flat",
     "hand_keyed",
     "held",
@@ -74,6 +75,8 @@ _ASIDE = 0.6, 0.85
 _LEAST_KEYED, _OFF, _CLEAR_KEYS = 0.15, (0.2, 0.3), 0.9
 """Variation of an envelope that is keyed, at least; lower level over the upper one, where it is off; and so clear are
 keys that no eye is looked at."""
+_FILLED_KEYS = 0.15, 0.3
+"""Share of the power beyond the band that keys take: of pulses that sweep a half, of keys 0.03."""
 _TWO = 0.25, 0.42
 """Spread of an amplitude about two levels: keys have less, a sine 0.5."""
 _MOST_IN_LINE = 0.5, 0.65
@@ -205,6 +208,11 @@ def switched(case: Case) -> float:
     keying = case.look.keying
     sure, apart = (keying.confidence - 0.5) / 0.4, (keying.contrast - 2.5) / 2.5
     return min(max(sure, 0.0), 1.0) * min(max(apart, 0.0), 1.0)
+
+
+def filled_keys(case: Case) -> float:
+    """Return how clearly what is keyed is no carrier: it takes a wider band than keys as long do, 0 to 1."""
+    return ramp(case.look.beyond_keys, *_FILLED_KEYS)
 
 
 def held(case: Case) -> float:

@@ -30,6 +30,7 @@ from amrq.identify.numbers import (
     drifting,
     eyed,
     fast_keyed,
+    filled_keys,
     flat,
     hand_keyed,
     lined,
@@ -158,7 +159,7 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in _NO_CODE and case.has("spreading"):
         against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "ook" and case.has("keying"):
-        against = max(against, _smeared(case) * (1 - wide_keyed(case)))
+        against = max(against, _smeared(case) * (1 - wide_keyed(case)), filled_keys(case))
     if name == "fm" and case.has("fm"):
         against = max(against, _no_audio(case))
     if name == "oqpsk" and case.has("frequency_keying"):
