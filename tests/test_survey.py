@@ -323,6 +323,23 @@ def test_halves_of_ofdm_are_one_signal(gap: float, strength: float, family: str,
     assert not parts_module.halves(one, replace(other, stretches=((0, 3000),)))
 
 
+@pytest.mark.parametrize(("keyed", "snr_db"), [(False, 12.0), (True, 12.0), (True, 7.0)])
+def test_a_carrier_whose_fast_keys_are_found_beside_it_or_not_at_all_is_no_sure_one(
+    keyed: bool, snr_db: float
+) -> None:
+    """Half of the power of Manchester code is a line, and around that there is none."""
+    random = rng("survey", "keys far away", str(snr_db))
+    bits = random.integers(2, size=1500)
+    halves = np.repeat(bits, 2) ^ np.tile([0, 1], 1500) if keyed else np.ones(3000)
+    iq = shift(np.repeat(halves, 32) + 0j, 4e3)
+    found = survey_recording(
+        Samples(iq + noise(len(iq), 16 / 10 ** (snr_db / 10), "keys", str(snr_db))), RATE
+    ).main
+    assert found is not None and found.family in (("ook", "carrier", "unknown") if keyed else ("carrier",))
+    if found.family == "carrier":
+        assert (found.confidence <= 0.85) == keyed
+
+
 def test_a_short_prefix_of_long_symbols_is_found_in_a_longer_look() -> None:
     """As of digital television: a look of 1,500 bandwidths times seconds holds two symbols, the recording thirty."""
     random = rng("survey", "short prefix")

@@ -97,6 +97,13 @@ _SHORT = 64
 """Samples: fewer are not looked at."""
 
 
+_RAISED, _DEVIATIONS, _UNEVEN, _SPREADS = 0.15, 6.0, 0.03, 4
+"""Of a carrier's energy, that what stands about it has at least; deviations of the mean spectrum, and the share of it
+that a floor may be off, which are chance; bins that a line is spread over, to either side."""
+_SIDED, _AS_STRONG = ("ook", "am", "pulse", "dsss"), 3.0
+"""What has a carrier with sidebands, or lines, that mirror each other; and how much stronger one of them is at most."""
+
+
 @dataclass(frozen=True)
 class Survey:
     """What a recording holds.
@@ -300,7 +307,11 @@ class _Search:
             )
         lines = [one for one in (main, *rest) if one.energy >= _LINE * main.energy]
         of_lines = self._lines_as_one(lines, record, at, above)
-        together = of_lines or self._with_sidebands(main, record)
+        together = (
+            of_lines
+            or self._with_sidebands(main, record)
+            or self._with_far_sidebands(main, record, rest, at, above)
+        )
         if together is not None:
             main, record = together
             rest = [one for one in rest if not (of_lines is not None and one in lines)]
@@ -308,7 +319,9 @@ class _Search:
                 one for one in rest if not self._inside(one.record, record) and not self._splatter(one, main)
             ]
             share = main.energy / max(sums, 1e-300)
-        elif record.family == "carrier" and self._has_beside(main, rest):
+        elif record.family == "carrier" and (
+            self._has_beside(main, rest) or self._has_around(main, rest, at, spectrum)
+        ):
             record = capped(record)
         if main.pieces > 1 and named is None:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
@@ -348,11 +361,54 @@ class _Search:
             return whole, named
         return main, capped(record)
 
+    def _with_far_sidebands(
+        self, main: Part, record: EmissionRecord, rest: Sequence[Part], at: _Reals, above: _Reals
+    ) -> tuple[Part, EmissionRecord] | None:
+        """Return a carrier and what lies on both of its sides as far and as strong: fast keys, or one line of several.
+
+        If all of it together has no name that such sidebands have, it is no sure carrier.
+        """
+        if record.family != "carrier":
+            return None
+        centre = record.centre
+        sides = [
+            one
+            for one in rest
+            if _SPLATTER * main.energy < one.energy and _has_mirror(one, centre, at, above)
+        ]
+        if not sides:
+            return None
+        reach = max(max(one.record.upper - centre, centre - one.record.lower) for one in sides)
+        whole = replace(main, record=replace(main.record, lower=centre - reach, upper=centre + reach))
+        if centre - reach > -self._rate / 2 and centre + reach < self._rate / 2:
+            named = self._looks.identified(whole)
+            if named.family in _SIDED and named.confidence >= _TOGETHER:
+                return whole, named
+        return main, capped(record)
+
     def _has_beside(self, main: Part, rest: Sequence[Part]) -> bool:
         """Return whether something lies beside a carrier that may be a sideband of it; what is faint, on both sides."""
         near = [one for one in rest if abs(one.record.centre - main.record.centre) < _AUDIO]
         below = {one.record.centre < main.record.centre for one in near if one.energy > _FAINT * main.energy}
         return len(below) > 1 or any(one.energy > _SPLATTER * main.energy for one in near)
+
+    def _has_around(self, main: Part, rest: Sequence[Part], at: _Reals, spectrum: _Reals) -> bool:
+        """Return whether a part of a carrier's power stands about it: sidebands, too weak to be found as emissions."""
+        floor, away = float(np.median(spectrum)), np.abs(at - main.record.centre)
+        step = at[1] - at[0]
+        free = away > main.width / 2 + _SPREADS * step
+        for one in rest:
+            free &= (at < one.record.lower - step) | (at > one.record.upper + step)
+        reach = 2 * _SPREADS * step
+        while reach < self._rate / 2:
+            inside = free & (away < reach)
+            count = int(np.count_nonzero(inside))
+            excess = float((spectrum[inside] - floor).sum())
+            chance = floor * (_DEVIATIONS * math.sqrt(count / max(1, self._spectra)) + _UNEVEN * count)
+            if excess > max(_RAISED * main.energy, chance):
+                return True
+            reach *= 2
+        return False
 
     def _in_crowd(
         self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
@@ -528,3 +584,15 @@ class _Search:
         found = self._looks.identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
         return capped(found)
+
+
+def _has_mirror(one: Part, centre: float, at: _Reals, above: _Reals) -> bool:
+    """Return whether as far from a centre on the other side is as much power, within a factor."""
+    lower, upper = 2 * centre - one.record.upper, 2 * centre - one.record.lower
+    if lower <= centre <= upper:
+        return False
+    step = at[1] - at[0]
+    wide = (at >= lower - step) & (at <= upper + step)
+    there = (at >= one.record.lower - step) & (at <= one.record.upper + step)
+    ratio = float(above[wide].sum()) / max(float(above[there].sum()), 1e-300)
+    return 1 / _AS_STRONG < ratio < _AS_STRONG
