@@ -13,7 +13,7 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from amrq.detect.boxes import Box
 from amrq.options import above, at_least, check, described, option
@@ -84,6 +84,12 @@ class Emission:
     def bandwidth(self) -> float:
         """Of 99 % of the power, in Hz."""
         return self.upper - self.lower
+
+    def moved(self, hertz: float, samples: int) -> "Emission":
+        """Return it as a wider band has it: `hertz` higher, each of its samples so many of that one's."""
+        times = ("start", "stop", "first_seen", "last_seen")
+        changes: dict[str, Any] = {name: samples * getattr(self, name) for name in times}
+        return replace(self, lower=self.lower + hertz, upper=self.upper + hertz, **changes)
 
 
 @dataclass(frozen=True)

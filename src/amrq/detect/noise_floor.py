@@ -68,6 +68,8 @@ _LEAST_DRIFT = 0.03
 """Relative change of the gain within a block, from its mean, that is worth a correction."""
 _STEP = 0.05
 """Relative change of a group's gain that counts as a step."""
+_BY_CHANCE = 0.6
+"""Of the spread of a part: in narrow bands the middle of 64 parts moves by so much once in 10^7 groups."""
 _LEAST_UNCERTAINTY = 0.004
 _ROUNDING = 3e-10
 """Of the mean power density: what float32 and 16 bits make of a strong signal without noise is below this."""
@@ -324,7 +326,7 @@ class NoiseFloor:
         # Bursts move the upper parts more than the lower ones, or those only; a gain moves all.
         alike = high - low < 2 * chance * middle + 0.4 * change
         moved = (low + chance * middle > 1 + 0.8 * change) | (high - chance * middle < 1 - 0.8 * change)
-        alike &= moved & (change > _STEP)
+        alike &= moved & (change > max(_STEP, _BY_CHANCE * chance))
         if not alike.any():
             return False
         # The lowest bins lie between emissions, however many there are.

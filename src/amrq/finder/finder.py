@@ -18,6 +18,7 @@ from amrq.detect import (
     EmissionTracker,
 )
 from amrq.errors import AmrqError
+from amrq.recordings import upper_half
 
 __all__ = ["Finder", "FinderOptions", "Found", "Job", "Levels"]
 
@@ -29,10 +30,13 @@ class FinderOptions:
     Attributes:
         detector: what counts as an emission.
         emissions: how emissions are followed.
+        real: the samples were real: negative frequencies hold nothing. Only the upper half of the band is searched then,
+            since a noise floor must not be taken from the empty one.
     """
 
     detector: DetectorOptions = field(default_factory=DetectorOptions)
     emissions: EmissionOptions = field(default_factory=EmissionOptions)
+    real: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,10 @@ class Finder:
     """
 
     def __init__(self, sample_rate: float, options: FinderOptions) -> None:
-        self._rate, self._options = float(sample_rate), options
+        self._options = options
+        # Its own samples are every second one of the band's where only half of that is searched.
+        self._every, self._up = (2, float(sample_rate) / 4) if options.real else (1, 0.0)
+        self._rate = float(sample_rate) / self._every
         self._detector = Detector(self._rate, options.detector)
         self._tracker = EmissionTracker(self._rate, options.emissions)
         self._blocks = 0  # as the levels were given last
@@ -116,26 +123,30 @@ class Finder:
     @property
     def step(self) -> int:
         """Samples by which an end is known at best."""
-        return self._detector.fine.step
+        return self._every * self._detector.fine.step
 
     @property
     def levels(self) -> Levels:
         """Noise floor, threshold, and what hinders."""
         detector = self._detector
-        return Levels(detector.floor_dbfs_per_hz, detector.threshold_dbfs_per_hz, detector.remarks)
+        floor, threshold = detector.floor_dbfs_per_hz, detector.threshold_dbfs_per_hz
+        if self._options.real:
+            floor, threshold = (np.pad(one, (len(one), 0), "edge") for one in (floor, threshold))
+        return Levels(floor, threshold, detector.remarks)
 
     def process(self, samples: NDArray[np.complex64]) -> Found:
         """Search the next samples, complex64 [n]."""
         began = time.thread_time()
+        searched = upper_half(samples, self.now) if self._options.real else samples
         self.now += len(samples)
-        return self._found(self._detector.process(samples), began)
+        return self._found(self._detector.process(searched), began)
 
     def add_break(self, lost: int = 0) -> Found:
         """Go on after a break, with so many samples lost."""
-        began, seen = time.thread_time(), self.now
+        began, seen = time.thread_time(), self._searched
         self.now += lost
-        events = self._tracker.update(self._detector.add_break(self.now), seen)
-        return Found((events,), self.now, self._changed(), time.thread_time() - began)
+        events = self._tracker.update(self._detector.add_break(self._searched), seen)
+        return Found((self._moved(events),), self.now, self._changed(), time.thread_time() - began)
 
     def begin_band(self) -> Found:
         """End all emissions and begin anew with another band."""
@@ -165,12 +176,25 @@ class Finder:
         return self.process(samples)
 
     def _ended(self, boxes: list[Box], began: float) -> Found:
-        events = self._tracker.update(boxes, self.now), self._tracker.finish(self.now)
-        return Found(events, self.now, self.levels, time.thread_time() - began)
+        now = self._searched
+        events = self._tracker.update(boxes, now), self._tracker.finish(now)
+        moved = self._moved(events[0]), self._moved(events[1])
+        return Found(moved, self.now, self.levels, time.thread_time() - began)
 
     def _found(self, boxes: list[Box], began: float) -> Found:
-        events = self._tracker.update(boxes, self.now)
+        events = self._moved(self._tracker.update(boxes, self._searched))
         return Found((events,), self.now, self._changed(), time.thread_time() - began)
+
+    @property
+    def _searched(self) -> int:
+        """Samples of the detector's own so far."""
+        return -(-self.now // self._every)
+
+    def _moved(self, events: list[EmissionEvent]) -> list[EmissionEvent]:
+        """Return events with the times and places of the band."""
+        if not self._options.real:
+            return events
+        return [EmissionEvent(one.event, one.emission.moved(self._up, self._every)) for one in events]
 
     def _changed(self) -> Levels | None:
         """Return the levels, where another block was searched since they were given last."""

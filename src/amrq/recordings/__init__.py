@@ -16,6 +16,7 @@ from amrq.recordings.recording import (
     RecordingInfo,
     UpperHalf,
     facts_of_name,
+    upper_half,
 )
 from amrq.recordings.sample_stream import SampleStream, is_stream
 from amrq.recordings.sigmf_metadata import read_sigmf_json
@@ -37,5 +38,6 @@ __all__ = [
     "is_stream",
     "open_recording",
     "read_sigmf_json",
+    "upper_half",
     "write_sigmf",
 ]

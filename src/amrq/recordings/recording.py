@@ -26,6 +26,7 @@ __all__ = [
     "Samples",
     "UpperHalf",
     "facts_of_name",
+    "upper_half",
 ]
 
 _SIDE = 256
@@ -116,9 +117,23 @@ class UpperHalf:
 
     def read(self, start: int, count: int, /) -> NDArray[np.complex64]:
         """Return complex64 samples; `start` and `count` lie inside."""
-        taken: NDArray[np.complex64] = self._samples.read(2 * start, 2 * count)[::2].copy()
-        taken[1 - start % 2 :: 2] *= -1
-        return taken
+        return upper_half(self._samples.read(2 * start, 2 * count), 2 * start)
+
+
+def upper_half(samples: NDArray[np.complex64], start: int) -> NDArray[np.complex64]:
+    """Return what stands in the upper half of a band whose lower half is empty: at half the rate, about 0 Hz.
+
+    Args:
+        samples: complex64 [n], of which negative frequencies hold nothing.
+        start: number of the first one in its stream, so that pieces follow each other.
+
+    >>> tone = np.exp(0.5j * np.pi * np.arange(9)).astype(np.complex64)  # at a quarter of the rate
+    >>> [np.round(upper_half(tone[start:], start).real).tolist() for start in (0, 5)]
+    [[1.0, 1.0, 1.0, 1.0, 1.0], [1.0, 1.0]]
+    """
+    taken = samples[start % 2 :: 2].copy()
+    taken[1 - (start + 1) // 2 % 2 :: 2] *= -1
+    return taken
 
 
 @dataclass(frozen=True)

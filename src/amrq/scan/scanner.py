@@ -47,6 +47,7 @@ class BandScanner:
         classifier: for linear modulations; None: that of the options' model.
         apart: a process for the detector starts at once, where that is possible; a `ScanWorker` will use it. Otherwise
             the worker starts one.
+        real: the samples were real, and hold nothing below 0 Hz, as `amrq.recordings.Recording` has them.
 
     Raises:
         AmrqError: the model cannot be used, or the sample rate is out of its range.
@@ -60,6 +61,7 @@ class BandScanner:
         limited: bool = False,
         classifier: Classifier | None = None,
         apart: bool = False,
+        real: bool = False,
     ) -> None:
         self.sample_rate = float(sample_rate)
         self.options = options or ScanOptions()
@@ -69,6 +71,7 @@ class BandScanner:
         self.finding = FinderOptions(
             DetectorOptions(false_alarms_per_hour=self.options.false_alarms),
             EmissionOptions(group_hops=self.options.group_hops),
+            real,
         )
         """What is looked for."""
         self.finder_apart = finder_process(self.ring, self.finding) if apart else None
