@@ -57,6 +57,13 @@ def test_modulation_is_told_from_its_sidebands_below_the_noise(
     assert sidebands.share == pytest.approx(0.04, rel=0.4)
 
 
+def test_a_stronger_neighbour_on_one_side_hides_no_sidebands() -> None:
+    beside = 3 * np.exp(2j * np.pi * np.cumsum(6000 + 800 * np.sign(audio("neighbour"))) / RATE)
+    sidebands = found(received(1 + 0.2 * audio("voice") + beside, 12.0, "beside"))
+    assert sidebands is not None and sidebands.kind == "am"
+    assert found(received(1 + beside, 12.0, "beside a carrier")) is None
+
+
 @pytest.mark.parametrize(
     "beside", ["one sideband", "two of different voices", "two tones", "nothing", "an image"]
 )

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import threading
+import wave
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -158,6 +159,29 @@ def lasting(count: int, generator: np.random.Generator) -> _Samples:
     ends = count // 2 - 5_000
     made[ends - 150_000 : ends] += ramped(linear("8PSK", 30e3, -100e3, 24.0, 150_000, generator))
     return made.astype(np.complex64)
+
+
+@pytest.mark.parametrize("snr_db", [12.0, 25.0])
+def test_amplitude_modulation_is_no_sure_carrier(snr_db: float) -> None:
+    """Its sidebands are below the noise in their band, or lines: the detector's box holds the carrier alone."""
+    count, rate = 600_000, 300e3
+    generator = rng("amplitude modulation", snr_db)
+    audio = np.fft.rfft(generator.standard_normal(count))
+    hertz = np.fft.rfftfreq(count, 1 / rate)
+    voice = np.fft.irfft(audio * ((hertz > 300) & (hertz < 3000)), count)
+    level = NOISE * math.sqrt(6e3 / rate) * 10 ** (snr_db / 20)
+    made = noise(count, generator)
+    made += level * (1 + 0.15 * voice / voice.std()) * np.exp(2j * np.pi * 0.1 * np.arange(count))
+    made += level * np.exp(-2j * np.pi * 0.2 * np.arange(count))
+    events = scanned(BandScanner(rate), made.astype(np.complex64))
+    modulated, plain = ended(events, 30e3), ended(events, -60e3)
+    assert modulated.family in ("am", "carrier", "unknown") and (
+        modulated.family == "am" or modulated.confidence < 0.9
+    )
+    if snr_db > 20:
+        assert modulated.family == "am" and 4e3 < modulated.bandwidth < 9e3
+        [over] = [one for one in events if one.event == "end" and one.record.lower < 31e3 < one.record.upper]
+    assert plain.family == "carrier" and plain.confidence > 0.85 and plain.bandwidth < 1e3
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -550,6 +574,29 @@ def test_a_session_ends_with_its_records_written(recording: Path) -> None:
     assert session.scanner.now < 900_000
     begun = {record["id"] for record in found if record["event"] == "begin"}
     assert begun == {record["id"] for record in found if record["event"] == "end"}
+
+
+def test_a_recording_of_real_samples_is_searched_where_it_can_hold_something(tmp_path: Path) -> None:
+    """The noise floor is not taken from the empty half below 0 Hz, and places and times are those of the file."""
+    rate, count = 96_000, 384_000
+    generator = rng("a real recording")
+    at = np.arange(count) / rate
+    keyed = np.repeat(generator.choice([-2500.0, 2500.0], count // 80), 80)
+    made = 0.01 * generator.standard_normal(count)
+    made += 0.02 * np.cos(2 * np.pi * np.cumsum(12e3 + keyed) / rate)
+    made[96_000:192_000] += 0.005 * np.cos(2 * np.pi * 30.5e3 * at[96_000:192_000])
+    path = tmp_path / "real.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.round(made * 32767).astype("<i2").tobytes())
+    over = [one for one in records(ScanSession(path)) if one["event"] == "end"]
+    over.sort(key=lambda one: one["offset_hz"])
+    assert [one["family"] for one in over] == ["fsk2", "carrier"]
+    assert [one["offset_hz"] for one in over] == pytest.approx([12e3, 30.5e3], abs=100)
+    assert over[0]["duration"] == pytest.approx(4.0, abs=0.1)
+    assert (over[1]["time"], over[1]["duration"]) == pytest.approx((1.0, 1.0), abs=0.02)
 
 
 def test_a_part_of_a_recording_is_scanned(recording: Path) -> None:

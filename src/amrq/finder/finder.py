@@ -30,7 +30,7 @@ class FinderOptions:
     Attributes:
         detector: what counts as an emission.
         emissions: how emissions are followed.
-        real: the samples were real: negative frequencies hold nothing. Only the upper half of the band is searched then,
+        real: the samples were real: negative frequencies hold nothing. Only the upper half is searched then,
             since a noise floor must not be taken from the empty one.
     """
 

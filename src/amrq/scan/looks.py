@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.channel import Channel, ChannelSamples, SampleRing, extract_all
+from amrq.channel import Channel, ChannelSamples, SampleRing, extract, extract_all
 from amrq.classifier import Classifier
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance, IdentifyModels, identify_emission
@@ -138,6 +138,20 @@ class Looker:
             return extract_all(self._ring, self._rate, [self.channel(one) for one in records], start, stop)
         except AmrqError:
             return None
+
+    def about(self, centre: float, width: float, start: int, stop: int) -> ChannelSamples | None:
+        """Return the samples of a part of the band, `width` Hz of it as far as there are so many; None if gone."""
+        try:
+            return extract(self._ring, self._rate, centre, min(width, 0.95 * self._rate), start, stop)
+        except AmrqError:
+            return None
+
+    def latest(self, record: EmissionRecord, most: int) -> tuple[int, int]:
+        """Return the latest samples that are there of an emission without a break, so many at most."""
+        stop = min(self._ring.end, record.stop)
+        start = max(record.start, stop - most, self._ring.first)
+        start = max([start, *self._ring.breaks(start, stop)])
+        return min(start, stop), stop
 
     def whole(self, record: EmissionRecord) -> tuple[ChannelSamples, int] | None:
         """Return the samples of an identification, and how many of the band they are; None where they have gone."""

@@ -32,6 +32,8 @@ _BESIDE = 8
 """Bins beside the carrier that are its own, by the window."""
 _REACH = 12e3
 """Hz from the carrier that are looked at: a beacon's subcarrier is at 9,960 Hz."""
+_REACHES = (1, 2, 4)
+"""Parts of that, which are summed up."""
 _SEEN, _CERTAIN = 4.5, 7.0
 """Standard deviations of the sum, from which on it is seen, and a proof: that bins overlap makes it vary 1.4 times as
 much."""
@@ -173,11 +175,22 @@ def _about_carrier(
     )
 
 
+def _summed(products: NDArray[np.complex128]) -> tuple[float, float]:
+    """Return the sum of what is mirrored, and its standard deviation where nothing is."""
+    return float(products.real.sum()), math.sqrt(float(np.square(np.abs(products)).sum()) / 2)
+
+
 def _judged(sides: NDArray[np.complex128], centre: float, step: float) -> MirroredSidebands | None:
     """Return what both sidebands over the carrier say: complex128 [moments, 2, bins]."""
+    # What lies on one side alone is a neighbour: it would hide what is mirrored elsewhere.
+    strong, weak = np.sort(np.square(np.abs(sides)).mean(axis=0), axis=0)[::-1]
+    sides = sides * (strong <= _AS_STRONG * weak)
     products = sides[:, 0] * sides[:, 1]
-    spread = math.sqrt(float(np.square(np.abs(products)).sum()) / 2)
-    total = float(products.real.sum())
+    # A voice reaches 3 kHz, and is hidden by the noise of all that is looked at.
+    reaches = [products.shape[1] // part for part in _REACHES]
+    total, spread = max(
+        (_summed(products[:, :count]) for count in reaches), key=lambda one: abs(one[0]) / max(one[1], 1e-300)
+    )
     share = abs(total) / len(products)  # of two sides; the window spreads a line over 2 bins
     if not spread > 0 or abs(total) < _SEEN * spread or share < _LEAST:
         return None

@@ -17,6 +17,7 @@ from amrq.scan.records import EmissionRecord
 
 __all__ = [
     "ALIKE",
+    "MOST_WHOLE",
     "OPPOSITE",
     "Part",
     "bridged",
@@ -54,7 +55,7 @@ _HOLE, _SAME_WIDTH, _SAME_DENSITY, _SAME_TIME = 0.045, 1.15, 1.5, 0.9
 side; two channels of DVB-T leave .05); ratios of the widths and of the power densities of both, at most; of the longer
 one's time, that both are on."""
 
-_MOST_WHOLE = 0.85
+MOST_WHOLE = 0.85
 """Confidence of a family of what is not measured against noise beside it, at most."""
 
 _LIKE_NOISE = {"ofdm", UNKNOWN}
@@ -265,9 +266,9 @@ def capped(record: EmissionRecord) -> EmissionRecord:
     >>> capped.confidence, {name: round(share, 3) for name, share in capped.families.items()}
     (0.85, {'am': 0.85, 'ssb': 0.009, 'unknown': 0.141})
     """
-    if record.family == UNKNOWN or not record.confidence > _MOST_WHOLE:
+    if record.family == UNKNOWN or not record.confidence > MOST_WHOLE:
         return record
-    part = _MOST_WHOLE / record.confidence
+    part = MOST_WHOLE / record.confidence
     families = {name: part * share for name, share in record.families.items()}
     families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
-    return replace(record, confidence=_MOST_WHOLE, families=families)
+    return replace(record, confidence=MOST_WHOLE, families=families)

@@ -306,12 +306,20 @@ class KnownEmission:
     paused: tuple[float, Emission] | None = None
     """Samples were lost while it was on: the time until which it may come again, and what it was."""
     reach: tuple[float, float] | None = None
-    """Edges of it and of its other tone, which the detector takes for another emission."""
+    """Edges of it and of its other tone, or of its sidebands, which the detector takes for another emission, or for
+    noise."""
+    searched: int = 0
+    """Samples of the band in which its sidebands were looked for."""
 
     @property
     def part_of(self) -> int:
         """Id of the emission that it is a tone of; 0: of none."""
         return self.record.part_of
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end was not reported yet."""
+        return self.record.on or self.ending is not None
 
     @property
     def familiar(self) -> bool:

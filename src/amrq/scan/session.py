@@ -272,9 +272,7 @@ class ScanSession:
             self._silence = SilenceWatch(self.name, self._say, writing.stall)
         apart = self._paced and self._sweep is None
         real = self._recording is not None and self._recording.real
-        self.scanner = BandScanner(
-            rate, centre, self._options, limited=self._paced, apart=apart, real=real
-        )
+        self.scanner = BandScanner(rate, centre, self._options, limited=self._paced, apart=apart, real=real)
         """The scanner: `snapshot` and `picture` for displays."""
         self._clock = _Clock(rate)
         outputs = EmissionOutputs(self._outputs_wanted, self._state, writing.database, self._say)

@@ -269,6 +269,24 @@ class EmissionTable:
             del self._known[known.key]
         self.put("end", known)
 
+    def end_as_part(self, part: KnownEmission, whole: KnownEmission, what: str) -> None:
+        """Report an end, since what was an emission is a part of another one; the lock is held."""
+        part.ending = None
+        part.record = replace(
+            part.record,
+            on=False,
+            label=UNKNOWN,
+            family=UNKNOWN,
+            confidence=0.0,
+            summary="",
+            protocols=(),
+            reason=f"{what} of emission {whole.record.id}",
+            part_of=whole.record.id,
+        )
+        self._scheduler.forget(part.key)
+        self.put("end", part)
+        part.suppressed = True
+
     def put(self, event: Event, known: KnownEmission) -> None:
         """Report what has happened to an emission; the lock is held."""
         if not known.suppressed:

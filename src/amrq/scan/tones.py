@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.model import UNKNOWN
 from amrq.scan.findings import Findings
 from amrq.scan.parts import OPPOSITE, likeness_of
 from amrq.scan.records import EmissionRecord, KnownEmission
@@ -81,9 +80,7 @@ class ToneJoiner:
             others = [
                 (one, one.record)
                 for one in self._table.entries()
-                if one is not known
-                and (one.record.on or one.ending is not None)
-                and may_be_tones(record, one.record)
+                if one is not known and one.is_open and may_be_tones(record, one.record)
             ]
         for other, place in others:
             if self._are_opposite(record, place):
@@ -127,18 +124,4 @@ class ToneJoiner:
         )
         whole.findings, whole.found_before, whole.glances = Findings(), 0, ()
         whole.looked = whole.effort = 0
-        part.ending = None
-        part.record = replace(
-            b,
-            on=False,
-            label=UNKNOWN,
-            family=UNKNOWN,
-            confidence=0.0,
-            summary="",
-            protocols=(),
-            reason=f"a tone of emission {whole.record.id}",
-            part_of=whole.record.id,
-        )
-        self._scheduler.forget(part.key)
-        self._table.put("end", part)
-        part.suppressed = True
+        self._table.end_as_part(part, whole, "a tone")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from amrq.channel import ChannelSamples
 from amrq.identify import EmissionIdentity, Glance
 from amrq.model import UNKNOWN
+from amrq.scan.carrier_sides import CarrierSides
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker, symbols_of
 from amrq.scan.records import EmissionRecord, KnownEmission, numbers_of, with_findings
@@ -43,6 +44,7 @@ class TurnTaker:
     ) -> None:
         self._table, self._scheduler, self._looker = table, scheduler, looker
         self._joiner = joiner
+        self._sides = CarrierSides(table, looker)
 
     def look(self, last: bool = False, seconds: float = math.inf) -> None:
         """Look at the emissions whose turn it is, as far as the budget allows.
@@ -135,6 +137,11 @@ class TurnTaker:
             channel, used = self._looker.whole(record) or (channel, used)
             seen, changed = self._looker.glance(channel, record), True
             identity = self._looker.identity(channel, record, True)
+        sides = self._sides.look(known, identity, patient=not self._scheduler.limited)
+        if sides is not None:
+            record, identity = sides
+            channel, used = self._looker.whole(record) or (channel, used)
+            seen, changed = self._looker.glance(channel, record), True
         others: list[tuple[EmissionIdentity, float]] = []
         if identity is not None and identity.label == UNKNOWN and known.ending is not None:
             others = self._elsewhere(record, used, known)
@@ -142,6 +149,8 @@ class TurnTaker:
         with self._table.lock:
             if self._table.get(known.key) is not known:
                 return  # its band, or itself, has gone meanwhile
+            if sides is not None:
+                self._sides.take(known, record)
             known.looked = max(known.looked, used)
             known.record = replace(known.record, looks=known.record.looks + 1)
             if identity is not None:
