@@ -180,7 +180,7 @@ def test_amplitude_modulation_is_no_sure_carrier(snr_db: float) -> None:
     )
     if snr_db > 20:
         assert modulated.family == "am" and 4e3 < modulated.bandwidth < 9e3
-        [over] = [one for one in events if one.event == "end" and one.record.lower < 31e3 < one.record.upper]
+        assert sum(one.event == "end" and one.record.lower < 31e3 < one.record.upper for one in events) == 1
     assert plain.family == "carrier" and plain.confidence > 0.85 and plain.bandwidth < 1e3
 
 

@@ -23,6 +23,7 @@ from amrq.scan import parts as parts_module
 from amrq.scan import recorded_looks as looks_module
 from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module
+from amrq.scan import table as table_module
 from amrq.scan import tones as tones_module
 from amrq.signals import received_signal
 
@@ -142,6 +143,9 @@ class Table:
         self.known, self.now, self.sample_rate = known, now, RATE
         self.lock = threading.RLock()
         self.ended: list[EmissionRecord] = []
+        self._scheduler = Turns()
+
+    end_as_part = table_module.EmissionTable.end_as_part
 
     def entries(self) -> list[KnownEmission]:
         return [one for one in self.known if not one.part_of]
@@ -163,7 +167,7 @@ def two_emissions(iq: np.ndarray) -> tuple[Table, ToneJoiner]:
     ]
     table = Table([KnownEmission(record, record.id) for record in records], len(iq))
     read = Samples(iq).read
-    joiner = ToneJoiner(table, Turns(), lambda start, stop: read(start, stop - start))  # type: ignore[arg-type]
+    joiner = ToneJoiner(table, lambda start, stop: read(start, stop - start))  # type: ignore[arg-type]
     return table, joiner
 
 

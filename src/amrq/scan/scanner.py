@@ -97,7 +97,7 @@ class BandScanner:
             self.finder.step,
         )
         self._appending = 0.0  # seconds of processor time, not counted yet
-        joiner = ToneJoiner(self._table, self._scheduler, self.ring.read)
+        joiner = ToneJoiner(self._table, self.ring.read)
         self._turns = TurnTaker(self._table, self._scheduler, self._looker, joiner)
 
     @property

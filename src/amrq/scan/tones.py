@@ -16,7 +16,6 @@ from amrq.errors import AmrqError
 from amrq.scan.findings import Findings
 from amrq.scan.parts import OPPOSITE, likeness_of
 from amrq.scan.records import EmissionRecord, KnownEmission
-from amrq.scan.schedule import Scheduler
 from amrq.scan.table import EmissionTable
 
 __all__ = ["ToneJoiner", "may_be_tones"]
@@ -57,17 +56,15 @@ class ToneJoiner:
 
     Args:
         table: of the emissions.
-        scheduler: of the looks at them.
         read: returns samples of the band from a first one up to a last one; it raises `AmrqError` where they have gone.
     """
 
     def __init__(
         self,
         table: EmissionTable,
-        scheduler: Scheduler,
         read: Callable[[int, int], NDArray[np.complex64]],
     ) -> None:
-        self._table, self._scheduler, self._read = table, scheduler, read
+        self._table, self._read = table, read
 
     def join(self, known: KnownEmission) -> KnownEmission | None:
         """Return the emission that an emission and its other tone are, with new edges and nothing found of it yet.
