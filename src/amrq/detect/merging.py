@@ -5,6 +5,8 @@ Their envelopes vary together (sidebands of AM) or against each other (tones of 
 they lie closer than two emissions do.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from amrq.detect.cells import Cells, Segment, overlap
@@ -37,7 +39,7 @@ def merge_segments(segments: list[Segment], cells: Cells, short: Cells | None = 
             # Most are too far apart for anything.
             if found[other].lower - 3 * (found[other].upper - found[other].lower) > reach:
                 continue
-            if _belong_together(found[at], found[other], cells, short):
+            if _belong_together(found[at], found[other], cells, short, found[at + 1 : other]):
                 merged = _union(found[at], found[other], cells)
                 if merged is not None:
                     found[at] = merged
@@ -50,7 +52,10 @@ def merge_segments(segments: list[Segment], cells: Cells, short: Cells | None = 
     return found
 
 
-def _belong_together(a: Segment, b: Segment, cells: Cells, short: Cells | None) -> bool:
+def _belong_together(
+    a: Segment, b: Segment, cells: Cells, short: Cells | None, between: Sequence[Segment]
+) -> bool:
+    """Return whether two segments are parts of one emission; others may lie between their lower edges."""
     shared = overlap(a.start, a.stop, b.start, b.stop)
     times = a.stop - a.start, b.stop - b.start
     widths = a.upper - a.lower, b.upper - b.lower
@@ -68,17 +73,35 @@ def _belong_together(a: Segment, b: Segment, cells: Cells, short: Cells | None) 
     # Speech begins and ends all the time: only the beginning of a new emission means anything.
     begins = abs(a.start - b.start) < edge and min(a.start, b.start) > seen[0]
     if begins and a.fresh and b.fresh and gap < sum(widths):
-        return True
-    middle = abs((a.lower + a.upper) - (b.lower + b.upper)) / 2
+        # What is strong and lies between them, but begins at another time and varies in its own way, would be taken
+        # for a part as well.
+        weak, strong = (a, b) if a.power < b.power else (b, a)
+        return not any(
+            abs(one.start - a.start) > 2 * edge
+            and overlap(one.start, one.stop, a.start, min(a.stop, b.stop)) > 0
+            and one.power > weak.power
+            and a.upper < one.lower < b.lower
+            and not _likeness_of(one, strong, cells, short)
+            for one in between
+        )
+    middle = _apart(a, b)
     if middle < _CLOSE_LINES_HZ and shared > 0.5 * max(times):
         return True
     partly = shared < 0.5 * max(times)
-    envelopes = cells
-    if short is not None and middle > 4 * short.grid.bin_width:
-        envelopes = short
-    likeness = _likeness(a, b, envelopes)
+    likeness = _likeness_of(a, b, cells, short)
     # Sidebands begin and end together; of two tones, one may be on for longer.
     return likeness < 0 if partly else likeness != 0
+
+
+def _apart(a: Segment, b: Segment) -> float:
+    """Return how far the middles of two segments are apart, in Hz."""
+    return abs((a.lower + a.upper) - (b.lower + b.upper)) / 2
+
+
+def _likeness_of(a: Segment, b: Segment, cells: Cells, short: Cells | None) -> float:
+    """Return the likeness of two segments by the shorter frames, where these can tell them apart."""
+    wide = short is not None and _apart(a, b) > 4 * short.grid.bin_width
+    return _likeness(a, b, short if wide and short is not None else cells)
 
 
 def _likeness(a: Segment, b: Segment, cells: Cells) -> float:
