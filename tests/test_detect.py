@@ -19,6 +19,9 @@ from amrq.detect import (
     NoiseFloor,
     SpectrumStream,
 )
+from amrq.detect import cells as cells_module
+from amrq.detect import merging as merging_module
+from amrq.detect import segments as segments_module
 from amrq.signals import SimulatedBand
 
 RATE = 2.4e6
@@ -207,6 +210,22 @@ def test_many_emissions_that_begin_together_are_no_step_of_the_gain() -> None:
             block = noise.copy()
             block[at:] *= np.float32(10 ** (gain_db / 10))
             assert is_step(noise, block)
+
+
+@pytest.mark.parametrize(("begins", "parts"), [(20, 1), (35, 3)])
+def test_what_begins_later_between_two_parts_is_no_part_of_them(begins: int, parts: int) -> None:
+    """Parts that begin in the same frame are one, with what begins with them between them."""
+    grid, random = Grid(RATE, 1024, 512), rng("detect", "between", begins)
+    values = random.exponential(1.0, (80, grid.bins)).astype(np.float32)
+    cells = cells_module.Cells(grid, values, 100, np.full(grid.bins, 1e-9, np.float32), 0.9)
+    segments = []
+    for low, high, first, level in ((200, 206, 20, 3.0), (250, 262, begins, 100.0), (300, 400, 20, 10.0)):
+        values[first:, low:high] *= 1 + level
+        rows, times = slice(first, 80), (cells.time(first), cells.time(80))
+        one = segments_module.summed(cells, rows, (low, high), times)
+        assert one is not None
+        segments.append(one)
+    assert len(merging_module.merge_segments(segments, cells)) == parts
 
 
 def test_neighbours_stay_apart_one_of_them_30_db_stronger() -> None:
