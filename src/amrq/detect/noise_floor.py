@@ -68,8 +68,8 @@ _LEAST_DRIFT = 0.03
 """Relative change of the gain within a block, from its mean, that is worth a correction."""
 _STEP = 0.05
 """Relative change of a group's gain that counts as a step."""
-_BY_CHANCE = 0.6
-"""Of the spread of a part: in narrow bands the middle of 64 parts moves by so much once in 10^7 groups."""
+_BY_CHANCE, _NO_STEP = 1.25 / 8 / 1.5, 1e-5
+"""Of 1.5 times the spread of a part: the spread of the middle of 64. Probability that noise makes a step of a block."""
 _LEAST_UNCERTAINTY = 0.004
 _ROUNDING = 3e-10
 """Of the mean power density: what float32 and 16 bits make of a strong signal without noise is below this."""
@@ -319,15 +319,18 @@ class NoiseFloor:
         # differ hold emissions.
         middle = ordered[:, _PARTS // 2]
         noise = ordered[:, _PARTS - 1 - few] - ordered[:, few] < 2.4 * chance * middle
-        noise |= np.count_nonzero(noise) < 3
+        # An emission that was on for the rest of the block does not count, where one group at least is without it.
+        noise |= not noise.any()
         ordered /= np.median(middle[noise])
         low, middle, high = ordered[:, few], ordered[:, _PARTS // 2], ordered[:, _PARTS - 1 - few]
         change = np.abs(middle - 1)
         # Bursts move the upper parts more than the lower ones, or those only; a gain moves all.
         alike = high - low < 2 * chance * middle + 0.4 * change
         moved = (low + chance * middle > 1 + 0.8 * change) | (high - chance * middle < 1 - 0.8 * change)
-        alike &= moved & (change > max(_STEP, _BY_CHANCE * chance))
-        if not alike.any():
+        alike &= moved & (change > _STEP)
+        # In narrow bands the middle of the parts moves by as much without a cause: by 1.25 / 8 of a part's spread.
+        seen = np.square(change[noise] / (_BY_CHANCE * chance))
+        if not alike.any() or float(seen.sum()) < scipy.special.chdtri(len(seen), _NO_STEP):
             return False
         # The lowest bins lie between emissions, however many there are.
         tenth = relative.shape[1] // 10
