@@ -42,6 +42,8 @@ _ROUNDS = 3
 _SHARPENED, _TAPS, _RIDGE, _LEAST_NOISE = 5, 4, 2e-3, 0.02
 """Rounds in which a response is learnt, symbols on either side to which it reaches, what keeps it small, and of the
 mean noise what there is at any frequency."""
+_CLOSEST = 2
+"""Numbers of levels whose response is learnt."""
 _HOPELESS, _STILL = 0.54, 1.02
 """Error from which on nothing is learnt (there are no levels), and of the least one that is no longer worth it."""
 _LAGS, _REPEATS = 8, (0.45, 0.3)
@@ -109,7 +111,9 @@ def open_eye(keyed: KeyedSamples, symbol_rate: float) -> OpenedEye | None:
     middle = float(means.mean())
     spectrum = fft.rfft(means - middle)
     at = np.arange(len(spectrum)) / count
-    found = [_sharpened(_opened(spectrum, at, count, order), spectrum, at, count) for order in _ORDERS]
+    found = sorted((_opened(spectrum, at, count, order) for order in _ORDERS), key=lambda one: one.error)
+    # What is far from the best one by a Gaussian filter is no better by another one.
+    found[:_CLOSEST] = [_sharpened(one, spectrum, at, count) for one in found[:_CLOSEST]]
     found.sort(key=lambda one: one.error)
     best, following = found[0], found[1].error
     if not best.error < _LEFT[0]:

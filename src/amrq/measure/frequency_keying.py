@@ -68,6 +68,8 @@ _BEYOND = 0.004
 _LEAST_OPENED, _MOST_SURE, _MOST_BEAT, _NO_LEVELS = 0.2, 0.95, 0.1, 0.577
 """Confidence of an opened eye that counts, and what it is worth at most; swing of the power with the symbols that no
 frequency keying has; error of evenly spread values."""
+_SAME_CLOCK = 1e-3
+"""By how much two clocks differ that are one."""
 _AS_LONG, _MUCH_LESS = 1.25, 0.75
 """Symbols of a clock: shorter bits that start and stop count where they leave so much less than it."""
 _RIGHT, _RIGHT_LEVELS = (
@@ -206,11 +208,16 @@ def measure_frequency_keying(
         if found.levels_confidence > _SURE_LEVELS:
             break
         beats = half_rate_beats(samples.frequency, samples.rate, samples.width)
-        if beats and beats[0][1] > CLEAR_CLOCK:
+        if beats and beats[0][1] > CLEAR_CLOCK and not _is_tried(beats[0][0], samples.rate, found.clock_rate):
             opened = _with_opened_eye(found, samples, beats[0])
             # Tones of audio beat as well: without levels nothing is said of them.
             found = opened if opened.levels_confidence > found.levels_confidence else found
     return found
+
+
+def _is_tried(rate: float, most: float, clock: float | None) -> bool:
+    """Return whether an eye has been looked for at a clock before, or a clock is too fast for any eye."""
+    return rate > most / 2 or (clock is not None and abs(rate / clock - 1) < _SAME_CLOCK)
 
 
 def _clock_of(keyed: KeyedSamples) -> list[tuple[float, float]]:
@@ -292,7 +299,7 @@ def _measured(
     if best is None:
         return FrequencyKeying(envelope=keyed.envelope)
     best = fit_after_leader(keyed, best)
-    if best.levels <= _MANY and not known:
+    if best.levels <= _MANY and best.evidence > 0 and not known:
         best = _start_stop(keyed, best, rates)
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
     envelope = min(keyed.envelope, _FADING) if slow else keyed.envelope

@@ -29,8 +29,9 @@ _BETWEEN = 0.35
 """Share of the time, in which the frequency is between its levels, at most."""
 _LONGEST = 10.0
 """Symbols of the clock: longer stretches are pauses, or too long to be exact."""
-_SHORTEST, _SLOWEST, _STEP = 0.8, 5.5, 0.006
-"""Bits that are tried, in symbols of the clock, and by how much the next one is longer."""
+_SHORTEST, _SLOWEST, _STEP, _TRIED = 0.8, 5.5, 0.008, 100
+"""Bits that are tried, in symbols of the clock, by how much the next one is longer, and stretches that
+they are tried with."""
 _WHOLE, _AS_WHOLE = 0.75, 0.93
 """Mean turn of lengths over the bit: of whole bits at least, and of the longest bit that does as well as the best."""
 _STRAY, _MOST_WHOLE, _BESIDE = 0.3, 0.8, 0.16
@@ -108,6 +109,8 @@ def find_start_stop(
     if found is None:
         return None
     lengths = found.lengths / step
+    if other and any(_keeps_time(lengths[up]) for up in (found.up, ~found.up)):
+        return None
     bits = [(_bit(lengths[up], lengths[~up], other), up) for up in (~found.up, found.up)]
     kept = [(bit.error, bit.length, up) for bit, up in bits if bit is not None]
     if not kept:
@@ -144,16 +147,20 @@ def _starts(found: _Stretch, bit: float, begun: NDArray[np.bool_]) -> _Reals:
     return np.asarray(np.repeat(found.begins, counts) + within * np.repeat(steps, counts))
 
 
+def _keeps_time(lengths: _Reals) -> bool:
+    """Return whether stretches on a level are as many of the clock's symbols long, some of them one."""
+    kept = lengths[lengths < _LONGEST]
+    bit = _fitted(kept, 1.0) if len(kept) >= _FEWEST else None
+    return bit is not None and abs(bit.length - 1) < _NEAR
+
+
 def _bit(begun: _Reals, beside: _Reals, other: bool) -> _Bit | None:
     """Return the length of a bit, in symbols of the clock, by stretches on a start bit's level and on the other one."""
     kept = begun[begun < _LONGEST]
     if len(kept) < _FEWEST or len(beside) < _FEWEST:
         return None
-    bit = _fitted(kept, 1.0)
-    if other and bit is not None and abs(bit.length - 1) < _NEAR:
-        return None  # as long as the clock's symbols
     bits = _SHORTEST * (1 + _STEP) ** np.arange(math.log(_SLOWEST / _SHORTEST) / _STEP)
-    turns = np.exp(2j * np.pi * kept / bits[:, None]).mean(axis=1)
+    turns = np.exp(2j * np.pi * kept[:_TRIED] / bits[:, None]).mean(axis=1)
     clear = np.abs(turns)
     good = np.flatnonzero((clear > _WHOLE) & (clear > _AS_WHOLE * clear.max()))
     if not len(good):
