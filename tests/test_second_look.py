@@ -134,7 +134,8 @@ def test_halves_decide_where_they_agree_and_say_no_more_than_half_a_look() -> No
     aside = replace(unknown, measures=replace(whole.measures, centre=whole.measures.centre + 50))
     assert second_look.of_halves(unknown, [aside, linear]) is unknown
     carrier = replace(linear, family="carrier", label="carrier")
-    elsewhere = replace(carrier, measures=aside.measures)
+    further = replace(whole.measures, centre=whole.measures.centre + whole.measures.bandwidth)
+    elsewhere = replace(carrier, measures=further)
     assert second_look.of_halves(unknown, [carrier, carrier]).family == "carrier"
     assert second_look.of_halves(unknown, [carrier, elsewhere]) is unknown  # one tone of several, and another
     assert second_look.is_doubtful(replace(unknown, measures=whole.measures)) == (

@@ -72,8 +72,9 @@ _BANDS, _AROUND = 32, 1.2
 _CHANGED, _BY_CHANCE = 0.2, 2.5
 """Share of the power that is in other parts in the second half, and times as much as by chance, from which on what is
 sent has changed."""
-_MOVED = 0.2
-"""Of the wider half's bandwidth: what moves by more sweeps, or hops."""
+_MOVED, _ELSEWHERE = 0.2, 0.7
+"""Of the wider half's bandwidth: what moves by more than the former sweeps, or hops; and a carrier that moves by more
+than the latter does not wander about."""
 _LEAST_SNR_DB = 6.0
 """Where there is less, noise changes as well, and half a look says little."""
 _DOUBTFUL, _MOST_OF_HALF = 0.7, 0.85
@@ -266,7 +267,7 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
     if len({one.family for one in named}) != 1 or (len(named) < len(halves) and _has_moved(halves)):
         return first
     best = max(named, key=lambda one: one.confidence)
-    if best.family == _CARRIER and _has_moved(halves):
+    if best.family == _CARRIER and _has_moved(halves, _ELSEWHERE):
         return first
     sure = min(best.confidence, _MOST_OF_HALF)
     if sure < first.confidence or first.measures is None or best.measures is None:
@@ -275,10 +276,10 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
     return replace(best, confidence=sure, most=min(best.most, _MOST_OF_HALF), measures=measures)
 
 
-def _has_moved(halves: list[EmissionIdentity]) -> bool:
+def _has_moved(halves: list[EmissionIdentity], most: float = _MOVED) -> bool:
     """Return whether one half lies beside the middle of the other by more than a part of its bandwidth."""
     known = [one.measures for one in halves if one.measures is not None and one.measures.bandwidth > 0]
     if len(known) < len(halves):
         return True
     centres = [one.centre for one in known]
-    return max(centres) - min(centres) > _MOVED * max(one.bandwidth for one in known)
+    return max(centres) - min(centres) > most * max(one.bandwidth for one in known)
