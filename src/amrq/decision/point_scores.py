@@ -35,6 +35,8 @@ __all__ = [
 
 _CELL = 1 / 3
 """Width of a table's cell over the noise's standard deviation in one direction."""
+_AT_ONCE = 4096
+"""Symbols of a table that are computed together, so that their numbers stay in a cache."""
 _MARGIN = 4.5
 """Standard deviations of noise beyond the outermost point that a table covers."""
 _LARGEST_STEP = 4.0
@@ -172,15 +174,13 @@ def make_table(points: NDArray[np.complex128], level: int) -> PointTable:
     side = math.ceil(2 * reach / (_CELL * deviation))
     middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
     z = (middle[:, None] + 1j * middle).ravel()
-    exponent = -(np.abs(z[:, None] - amplitude * points) ** 2) / noise
-    highest = exponent.max(axis=1, keepdims=True)
-    share = np.exp(exponent - highest)
-    total = share.sum(axis=1, keepdims=True)
-    share /= total
-    density = (highest + np.log(total))[:, 0] - math.log(len(points) * math.pi * noise)
-    expected = share @ points
+    blocks = [
+        _of_symbols(z[first : first + _AT_ONCE], points, amplitude, noise)
+        for first in range(0, len(z), _AT_ONCE)
+    ]
+    expected, density = (np.concatenate(parts) for parts in zip(*(one[:2] for one in blocks), strict=True))
     pairs = np.stack([expected.real, expected.imag], axis=1).astype(np.float32)
-    scores = np.stack([*_scores(z, share, points, amplitude, noise), density], axis=1)
+    scores = np.stack([*np.concatenate([one[2] for one in blocks], axis=1), density], axis=1)
     derivatives = scores[:, :-1]
     probability = np.exp(density)
     probability /= probability.sum()
@@ -188,6 +188,23 @@ def make_table(points: NDArray[np.complex128], level: int) -> PointTable:
     return PointTable(
         amplitude, reach, side / (2 * reach), side, pairs, scores.astype(np.float32), information
     )
+
+
+def _of_symbols(
+    z: NDArray[np.complex128], points: NDArray[np.complex128], amplitude: float, noise: float
+) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean point given each symbol, the log-density there, each [N], and the derivatives [D, N]."""
+    # By point and symbol: so sums over few points are of long rows.
+    places = amplitude * points
+    exponent = np.square(z.real - places.real[:, None])
+    exponent += np.square(z.imag - places.imag[:, None])
+    exponent /= -noise
+    highest = exponent.max(axis=0)
+    share = np.exp(exponent - highest)
+    total = share.sum(axis=0)
+    share /= total
+    density = highest + np.log(total) - math.log(len(points) * math.pi * noise)
+    return points @ share, density, np.array(_scores(z, share, points, amplitude, noise))
 
 
 def _scores(
@@ -204,38 +221,44 @@ def _scores(
 
     Args:
         z: symbols [N].
-        share: probability of each point given the symbol [N, P].
+        share: probability of each point given the symbol [P, N].
         points: s [P].
         amplitude: of the points.
         noise: its power.
     """
-    u = (z[:, None] - amplitude * points) / math.sqrt(noise)
-    size, power = np.abs(u) ** 2, np.abs(points) ** 2
+    root = math.sqrt(noise)
+    x, y = (
+        (z.real - amplitude * points.real[:, None]) / root,
+        (z.imag - amplitude * points.imag[:, None]) / root,
+    )
+    size, power = x * x + y * y, np.abs(points) ** 2
     direction = np.where(power > 1e-9, points / np.sqrt(np.maximum(power, 1e-9)), 0)
     fourth, eighth = (direction**4).real, (direction**8).real * power
-    radial = u * points.conj()
+    along = x * points.real[:, None] + y * points.imag[:, None]  # u times the conjugate of the point
+    across = y * points.real[:, None] - x * points.imag[:, None]
+    squared, radial_squared = x * x - y * y, along * along - across * across
 
     def expected(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(np.einsum("np,np->n", share, np.broadcast_to(values, share.shape)))
+        return np.asarray(values @ share if values.ndim == 1 else np.einsum("pn,pn->n", share, values))
 
     unequal = power - power.mean()
     other = fourth - fourth.mean()
     ratio = amplitude / math.sqrt(noise)
     return (
         expected(size - 1),  # noise power
-        expected(ratio * radial.real),  # signal power
-        expected(radial.imag),  # phase
+        ratio * expected(along),  # signal power
+        expected(across),  # phase
         expected(size * size - 4 * size + 2) / 2,  # kurtosis of the noise
-        expected((size - 1) * unequal),  # more noise on outer points
+        expected((size - 1) * unequal[:, None]),  # more noise on outer points
         expected(unequal),  # outer points used more often
         expected(power * power - np.mean(power * power)),
-        expected(radial.real * power),  # outer rings further out
-        expected((radial * radial).real),  # noise along the radius or across: phase noise
-        expected((u * u).real),  # noise along I or Q
-        expected((u**4).real),  # noise in the corners of a square
-        expected((radial**4).real),
+        expected(along * power[:, None]),  # outer rings further out
+        expected(radial_squared),  # noise along the radius or across: phase noise
+        expected(squared),  # noise along I or Q
+        expected(squared * squared - 4 * np.square(x * y)),  # noise in the corners of a square
+        expected(radial_squared * radial_squared - 4 * np.square(along * across)),
         expected((points**4).real - np.mean((points**4).real)),  # diagonal points used more often
-        expected((size - 2) * radial.real),  # noise skewed along the radius
-        expected((size - 1) * other),  # more noise on diagonal points
+        expected((size - 2) * along),  # noise skewed along the radius
+        expected((size - 1) * other[:, None]),  # more noise on diagonal points
         expected(eighth - eighth.mean()),
     )

@@ -319,9 +319,9 @@ def _log_density(
     """Return log-densities at z [N], and their derivatives by level in dB and by phase in radians, each [N]."""
     amplitude, noise = level_scale(level)
     density, share = _shared_density(z, points, level)
-    total = share.sum(axis=1)
+    total = share.sum(axis=0)
     # By Fisher's identity: expectations, over the points given the symbol, of derivatives given the point.
-    expected, power = (share @ points) / total, (share @ np.abs(points) ** 2) / total
+    expected, power = (points @ share) / total, (np.abs(points) ** 2 @ share) / total
     product = z * expected.conj()
     distance = np.abs(z) ** 2 - 2 * amplitude * product.real + amplitude**2 * power
     by_noise = distance / noise**2 - 1 / noise
@@ -339,19 +339,19 @@ def _density(z: NDArray[np.complex128], points: NDArray[np.complex128], level: f
 def _shared_density(
     z: NDArray[np.complex128], points: NDArray[np.complex128], level: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return log-densities at z [N], and each point's share of the density there, in some unit [N, P]."""
+    """Return log-densities at z [N], and each point's share of the density there, in some unit [P, N]."""
     amplitude, noise = level_scale(level)
     # A squared distance is the product of (x, y, 1, x^2 + y^2) and (-2 u, -2 v, u^2 + v^2, 1).
     sent = amplitude * points / math.sqrt(noise)
     received = z / math.sqrt(noise)
-    cells = np.stack([received.real, received.imag, np.ones(len(z)), np.square(received.real)], axis=1)
-    cells[:, 3] += np.square(received.imag)
-    places = np.stack([-2 * sent.real, -2 * sent.imag, np.square(sent.real), np.ones(len(points))])
-    places[2] += np.square(sent.imag)
-    share = cells @ places
-    nearest = share.min(axis=1)
-    np.exp(np.subtract(nearest[:, None], share, out=share), out=share)
-    density = np.log(share.sum(axis=1)) - nearest - math.log(len(points) * math.pi * noise)
+    cells = np.stack([received.real, received.imag, np.ones(len(z)), np.square(received.real)])
+    cells[3] += np.square(received.imag)
+    places = np.stack([-2 * sent.real, -2 * sent.imag, np.square(sent.real), np.ones(len(points))], axis=1)
+    places[:, 2] += np.square(sent.imag)
+    share = places @ cells
+    nearest = share.min(axis=0)
+    np.exp(np.subtract(nearest, share, out=share), out=share)
+    density = np.log(share.sum(axis=0)) - nearest - math.log(len(points) * math.pi * noise)
     return density, share
 
 

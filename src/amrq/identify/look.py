@@ -32,6 +32,7 @@ from amrq.measure import (
     Subcarriers,
     VideoLines,
     Voice,
+    hann_single,
     measure_am,
     measure_am_modem,
     measure_chirp,
@@ -427,7 +428,7 @@ def _power_lines(look: EmissionLook) -> PowerLines:
     spectrum = look.spectrum.copy() if iq is look.iq else fft.fft(iq)
     spectrum[np.abs(at) > _SIDES * width] = 0
     square = np.square(fft.ifft(spectrum))
-    window = np.hanning(count).astype(np.float32)
+    window = hann_single(count)
     near = np.flatnonzero(np.abs(fft.fftshift(at)) < _NEAR * width)
     two, four = (_over_floor(fft.fft(power * window), near) for power in (square, np.square(square)))
     return PowerLines(float(two.max(initial=0.0)), float(four.max(initial=0.0)))

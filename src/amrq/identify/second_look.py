@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.identify.identity import EmissionIdentity
-from amrq.measure import EmissionMeasures, quick_length
+from amrq.measure import EmissionMeasures, hann_single, quick_length
 from amrq.model import UNKNOWN
 
 __all__ = [
@@ -245,7 +245,7 @@ def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, f
     place = np.floor((fft.fftfreq(half, 1 / sample_rate) - low) / wide * _BANDS).astype(np.int64)
     inside = (place >= 0) & (place < _BANDS)
     shares = []
-    window = np.hanning(half).astype(np.float32)
+    window = hann_single(half)
     for part in (iq[:half], iq[half : 2 * half]):
         spectrum = fft.fft(part * window)[inside]
         power = np.bincount(place[inside], spectrum.real**2 + spectrum.imag**2, _BANDS)

@@ -22,7 +22,7 @@ from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spr
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.keyed_eye import KeyedEye, measure_keyed_eye
 from amrq.measure.keying import Keying, measure_keying
-from amrq.measure.looks import median, powers, quantile, turned
+from amrq.measure.looks import hann_single, median, powers, quantile, turned
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
 from amrq.measure.quarter_turns import QuarterTurns, measure_quarter_turns
@@ -71,6 +71,7 @@ __all__ = [
     "check_rates",
     "estimate_symbol_rate",
     "find_signals",
+    "hann_single",
     "measure_am",
     "measure_am_modem",
     "measure_chirp",

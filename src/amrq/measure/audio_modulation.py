@@ -319,7 +319,7 @@ def _checked(
 def _density(values: _Reals, rate: float) -> tuple[_Reals, _Reals]:
     """Return frequencies and power a Hz of a real signal: the integral over them is its variance."""
     size = min(2048, len(values) // 4 // 2 * 2)
-    window = np.hanning(size + 1)[:-1]
+    window = hann(size + 1)[:-1]
     pieces = np.lib.stride_tricks.sliding_window_view(values, size)[:: size // 2]
     power = powers(fft.rfft(pieces * window, axis=1)).mean(axis=0)
     return fft.rfftfreq(size, 1 / rate), 2 * power / (rate * float(np.sum(window**2)))

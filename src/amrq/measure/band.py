@@ -18,7 +18,7 @@ from scipy import ndimage, special
 
 from amrq import transforms as fft
 from amrq.errors import AmrqError
-from amrq.measure.looks import quantile
+from amrq.measure.looks import hann, quantile
 from amrq.native import kernels
 from amrq.text import engineering
 
@@ -111,7 +111,7 @@ class Density:
 @lru_cache(16)
 def power_window(length: int) -> NDArray[np.float32]:
     """Return Hann's window, by which all bins of white noise together have its power, float32 [length]."""
-    window = np.hanning(length + 1)[:-1].astype(np.float32)
+    window = hann(length + 1)[:-1].astype(np.float32)
     window /= np.float32(math.sqrt(length * float(np.sum(window.astype(np.float64) ** 2))))
     window.flags.writeable = False
     return np.asarray(window)

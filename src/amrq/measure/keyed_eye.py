@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import checked_look, line_place, row_medians
+from amrq.measure.looks import checked_look, hann, line_place, row_medians
 
 __all__ = ["KeyedEye", "measure_keyed_eye"]
 
@@ -104,7 +104,7 @@ def measure_keyed_eye(
     power = slope * slope
     power -= power.mean()
     best, of_noise = KeyedEye(), noise / top
-    spectrum = np.square(np.abs(fft.rfft((envelope - envelope.mean()) * np.hanning(count))))
+    spectrum = np.square(np.abs(fft.rfft((envelope - envelope.mean()) * hann(count))))
     spectrum *= float(envelope.var()) / max(float(spectrum.sum()), 1e-30)
     for rate in _clocks(power, sample_rate, min(2 * top, 0.45 * sample_rate)):
         found = _eye(envelope.astype(np.float64), power, sample_rate, rate, noise)
@@ -133,7 +133,7 @@ def _slow(spectrum: _Reals, step: float, rate: float, noise: float) -> float:
 def _clocks(power: _Reals, sample_rate: float, top: float) -> list[float]:
     """Return the frequencies of the clearest lines of a squared slope, Hz, the clearest first."""
     count = len(power)
-    lines = np.square(np.abs(fft.rfft(power * np.hanning(count))))
+    lines = np.square(np.abs(fft.rfft(power * hann(count))))
     step = sample_rate / count
     first, last = _FEWEST, min(math.floor(top / step), len(lines) - 2)
     part = lines[first:last]

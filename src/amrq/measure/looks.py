@@ -7,7 +7,7 @@ taken off first; how dense the noise is shows there, too.
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ _STEPS = 96
 _GAP = 8
 """Of these steps: gaps within a spectrum are no wider."""
 
+_FEW_TURNS = 64
+"""Of a window, by which and by whose multiples all others are made."""
 _MANY = 300
 """Values of which the compiled kernels find one of an order sooner than NumPy."""
 
@@ -243,15 +245,24 @@ def row_medians(rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.f
 @lru_cache(maxsize=128)
 def hann(count: int) -> NDArray[np.float64]:
     """Return Hann's window, float64 [count], which is not to be written to: measures of a look share it."""
-    window = np.hanning(count)
-    window.setflags(write=False)
-    return window
+    if count < 2:
+        return _kept(np.hanning(count))
+    # The same from both ends; and cosines, which take time, are products of a few.
+    half = count - count // 2
+    few, many = np.arange(_FEW_TURNS), np.arange(-(-half // _FEW_TURNS)) * _FEW_TURNS
+    near, far = (np.exp(2j * np.pi / (count - 1) * places) for places in (few, many))
+    cosines = np.outer(far.real, near.real) - np.outer(far.imag, near.imag)
+    rising = 0.5 - 0.5 * cosines.ravel()[:half]
+    return _kept(np.concatenate([rising, rising[: count // 2][::-1]]))
 
 
 @lru_cache(maxsize=128)
 def hann_single(count: int) -> NDArray[np.float32]:
     """Return Hann's window in single precision, float32 [count], which is not to be written to."""
-    window = np.hanning(count).astype(np.float32)
+    return _kept(hann(count).astype(np.float32))
+
+
+def _kept(window: NDArray[Any]) -> NDArray[Any]:
     window.setflags(write=False)
     return window
 

@@ -10,14 +10,22 @@ signal's spectrum is made flat first for envelope and square: their lines come f
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import checked_look, line_place, logistic, median, quantile, row_medians, squares
+from amrq.measure.looks import (
+    checked_look,
+    hann_single,
+    line_place,
+    logistic,
+    median,
+    quantile,
+    row_medians,
+    squares,
+)
 
 __all__ = ["PhaseKeying", "measure_phase_keying"]
 
@@ -220,7 +228,9 @@ def _lines(
     """Return how unlikely values of a spectrum, averaged over parts of the time, are between two frequencies, Hz."""
     count = len(values) // parts
     size = int(fft.next_fast_len(count))
-    pieces = np.asarray(values[: parts * count].reshape(parts, count) * _window(count), dtype=np.complex64)
+    pieces = np.asarray(
+        values[: parts * count].reshape(parts, count) * hann_single(count), dtype=np.complex64
+    )
     power = squares(fft.fft(pieces, size, axis=1)).sum(axis=0)
     bins = rate / size
     first, last = math.ceil(between[0] / bins), math.floor(between[1] / bins)
@@ -236,11 +246,6 @@ def _lines(
     over = np.clip(part / np.maximum(floor / (usual / parts), 1e-30), 1.0, _MOST_OVER)
     # Chernoff's bound of the logarithm of how likely that is.
     return _Lines((parts * (over - 1 - np.log(over))).astype(np.float32), first, bins)
-
-
-@lru_cache(maxsize=16)
-def _window(count: int) -> NDArray[np.float32]:
-    return np.hanning(count).astype(np.float32)
 
 
 def _decided(shape: _Shape, envelope: _Lines, squared: list[_Lines], fourth: list[_Lines]) -> PhaseKeying:

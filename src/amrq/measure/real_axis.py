@@ -121,7 +121,7 @@ def measure_real_axis(
 
 def _lined(values: NDArray[np.float64]) -> float:
     """Return the share of the power of values that is in the strongest lines of their spectrum, 0 to 1."""
-    power = np.square(np.abs(fft.rfft(values * np.hanning(len(values)))))
+    power = np.square(np.abs(fft.rfft(values * hann(len(values)))))
     whole, inside = float(power.sum()), 0.0
     for _ in range(_LINES):
         top = int(np.argmax(power))

@@ -19,6 +19,7 @@ from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.frequency_keying import instantaneous_frequency
+from amrq.measure.looks import hann
 
 __all__ = ["AudioKind", "Voice", "am_audio", "measure_voice"]
 
@@ -121,7 +122,7 @@ def _in_pieces(audio: _Complex, rate: float, noise: float) -> Voice:
     least, most = int(rate / _PITCH[1]), min(math.ceil(rate / _PITCH[0]), int(0.6 * length))
     if len(audio) < length or most <= least or least < 1:
         return Voice()
-    window = np.hanning(length)
+    window = hann(length)
     pieces = np.lib.stride_tricks.sliding_window_view(audio, length)[::hop] * window
     size = fft.next_fast_len(2 * length)
     same = np.abs(fft.ifft(np.square(np.abs(fft.fft(pieces, size, axis=1))), axis=1))
