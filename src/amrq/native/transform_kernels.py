@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 __all__ = ["TransformKernels", "TransformPlan"]
 
 _RADICES = (2, 3, 4, 5, 7, 8, 11)
-_LANES, _FINE = 8, 256
+_LANES, _FINE = 8, 64
 _APART = 256
 """Numbers of room that lie between its parts."""
+_MOST_KEPT = 1 << 20
+"""Numbers of room that is kept."""
 _Complex = NDArray[np.complex64]
 
 
@@ -71,6 +73,8 @@ class TransformKernels:
         self._real_transforms: Any = library.amrq_real_transforms
         self._real_transforms.argtypes = [pointer, *[number] * 3, pointer, number, *[pointer] * 5]
         self._real_transforms.restype = None
+        # Kept from call to call, so that it stays in a core's cache; as many as there are threads at a time.
+        self._transform_rooms: list[NDArray[np.float32]] = []
 
     def transform_plan(self, radices: list[int]) -> TransformPlan:
         """Return how a length is transformed.
@@ -98,7 +102,7 @@ class TransformKernels:
         plan = TransformPlan(
             length, np.array(steps, np.int64), np.empty(turned, np.float32), np.empty(placed, np.int32)
         )
-        room = np.empty(4 * _FINE + 2 * length // _FINE)
+        room = np.empty(4 * _FINE + 2 * length // _FINE + 2)
         starts, count, turns, places = plan.addresses
         self._transform_plan(length, starts, count, turns, places, room.ctypes.data)
         return plan
@@ -115,11 +119,12 @@ class TransformKernels:
             raise ValueError(f"complex64 [rows, n] is needed, not {rows.dtype} {list(rows.shape)}.")
         length = plan.length
         held = np.ascontiguousarray(rows[:, :length] if rows.shape[1] > length else rows)
-        out, room = np.empty((len(held), length), np.complex64), np.empty(6 * length + _APART, np.float32)
+        out, room = np.empty((len(held), length), np.complex64), self._transform_room(6 * length + _APART)
         self._transforms(
             *(held.ctypes.data, *held.shape, length, inverse, 1 / length if inverse else 1.0),
             *(*plan.addresses, room.ctypes.data, out.ctypes.data),
         )
+        self._keep_room(room)
         return out
 
     def real_transforms(self, pairs: _Complex, plan: TransformPlan, turns: _Complex) -> _Complex:
@@ -138,9 +143,22 @@ class TransformKernels:
         if turns.dtype != np.complex64 or turns.shape != (half,) or not turns.flags.c_contiguous:
             raise ValueError(f"{half} turns are needed, not {turns.dtype} {list(turns.shape)}.")
         held = np.ascontiguousarray(pairs)
-        out, room = np.empty((len(held), half + 1), np.complex64), np.empty(8 * half + _APART, np.float32)
+        out, room = np.empty((len(held), half + 1), np.complex64), self._transform_room(8 * half + _APART)
         self._real_transforms(
             *(held.ctypes.data, *held.shape, half, *plan.addresses),
             *(turns.ctypes.data, room.ctypes.data, out.ctypes.data),
         )
+        self._keep_room(room)
         return out
+
+    def _keep_room(self, room: NDArray[np.float32]) -> None:
+        if len(room) <= _MOST_KEPT:
+            self._transform_rooms.append(room)
+
+    def _transform_room(self, needed: int) -> NDArray[np.float32]:
+        """Return room for so many numbers, which nobody else uses meanwhile."""
+        try:
+            found = self._transform_rooms.pop()
+        except IndexError:
+            return np.empty(needed, np.float32)
+        return found if len(found) >= needed else np.empty(needed, np.float32)

@@ -18,7 +18,7 @@
 #define MOST_RADIX 11
 #define TURN 6.283185307179586476925
 #define BLOCK 64
-#define FINE 256 /* roots of a length that are computed one by one; all others are products of two */
+#define FINE 64 /* roots of a length that are computed one by one; all others are products of two */
 #define APART 48 /* numbers between arrays, which would otherwise share the few lines of a cache where lengths are powers of two */
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
