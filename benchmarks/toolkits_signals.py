@@ -6,7 +6,7 @@ The module is not imported, so that it runs in any environment that has a toolki
 line which toolkits are missing there. Signals are at 10, 20 and 30 dB over noise in their 99 % bandwidth, somewhere in
 a band that is 3 to some 40 times as wide; of four recordings one has an echo, one a mirror image and DC, one 8 bits.
 
-usage: toolkits_signals.py FOLDER [TOOLKIT...]   (of liquid-dsp, GNU Radio, CommPy, komm, published)
+usage: toolkits_signals.py FOLDER [TOOLKIT...]   (of liquid-dsp, GNU Radio, CommPy, komm, published, waves)
 """
 
 import importlib
@@ -24,6 +24,7 @@ TOOLKITS = {
     "CommPy": "toolkits_python",
     "komm": "toolkits_python",
     "published": "toolkits_published",
+    "waves": "toolkits_waves",
 }
 SNRS = (10.0, 20.0, 30.0)
 SEED = 3011
