@@ -103,8 +103,29 @@ def test_the_same_repetitions_without_kernels(monkeypatch: pytest.MonkeyPatch) -
         native.repetitions(iq, np.array([695]), np.array([10]))
 
 
+@pytest.mark.parametrize("length", [7, 9, 13])
+def test_a_code_between_samples_has_its_own_length_and_no_multiple(length: int) -> None:
+    # At some 1.1 samples a bandwidth a code is no whole number of samples, so that multiples of it repeat more clearly.
+    random = rng("a code between samples", length)
+    right = 0
+    for _ in range(4):
+        code = random.choice([-1.0, 1.0], length)
+        code[0], code[-1] = 1, -1
+        iq = _shaped(np.outer(random.choice([-1, 1], 12_000 // (4 * length)), code).ravel(), random, 15.0)
+        found = measure_spreading(iq, _RATE, 1.2e6 * random.uniform(0.95, 1.05))
+        right += found.code_period is not None and abs(found.code_period * _CHIP_RATE / length - 1) < 0.01
+    assert right >= 3
+
+
+def test_a_pattern_for_half_of_the_time_is_no_code() -> None:
+    random = rng("a pattern, then data")
+    pattern = np.tile(random.choice([1, -1, 1j, -1j], 46), 34)
+    iq = _shaped(np.concatenate([pattern, random.choice([1, -1, 1j, -1j], 1500)]), random, 15.0)
+    assert measure_spreading(iq, _RATE, 1.2e6).confidence < 0.5
+
+
 def test_a_long_code_is_found_in_a_box_that_is_too_wide() -> None:
-    """Of 2.7 codes no fewer than 2.6 are left to be looked at, whatever the box."""
+    """Of 2.7 codes no fewer than 2.2 are left to be looked at, whatever the box."""
     random = rng("a long code in a wide box")
     data = random.choice([1, -1, 1j, -1j], 4)
     iq = _shaped(np.outer(data, random.choice([-1.0, 1.0], 900)).ravel(), random, 12.0)
