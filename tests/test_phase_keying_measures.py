@@ -56,6 +56,17 @@ def test_others_are_not_claimed(name: str) -> None:
     assert claimed <= 2  # of 3 %: more but once in 500 runs
 
 
+def test_bits_that_stay_and_turn_by_a_quarter_are_no_turns_of_an_eighth() -> None:
+    # Equal bits of pi/2-BPSK turn steadily: the middle of the spectrum is off, as far as pi/4-DQPSK's lines are.
+    random = rng("bits that stay")
+    for _ in range(4):
+        bits = random.integers(2, size=SYMBOLS)
+        bits = bits[np.maximum.accumulate(np.where(random.random(SYMBOLS) < 0.5, np.arange(SYMBOLS), 0))]
+        symbols = ((2 * bits - 1) * np.exp(0.5j * np.pi * np.arange(SYMBOLS))).astype(np.complex64)
+        iq = received_signal(symbols, samples_per_symbol=4.8, rolloff=0.5, es_n0_db=15.0, rng=random)
+        assert measure_phase_keying(iq, 48e3, 13e3).pi4dqpsk < 0.3
+
+
 @pytest.mark.filterwarnings("error")
 def test_nothing_has_no_phases() -> None:
     random = rng("no phases")

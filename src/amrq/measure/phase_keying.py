@@ -10,6 +10,7 @@ signal's spectrum is made flat first for envelope and square: their lines come f
 
 import math
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,9 @@ widths."""
 _USUAL, _LIMIT = 0.85, 20.0
 """Of the width: a usual symbol rate. Of values of a spectrum over their floor: more counts as so much."""
 _LEAST_SURE = 0.02
+
+_HALF_TURNED = 10.0
+"""Of the odds' logarithm: what lines of the square take that are as clear as those of the fourth power."""
 
 _Samples = NDArray[np.complex64]
 
@@ -258,7 +262,8 @@ def _decided(shape: _Shape, envelope: _Lines, squared: list[_Lines], fourth: lis
     clocks = clocks[:1] + [one for one in clocks[1:] if one[1] > _A_LINE]
     turns = [_eighths(shape, fourth, *clock) for clock in clocks]
     rate, best, worth = max(turns, key=lambda one: one[2])
-    pi4 = logistic(worth)
+    half = _half_turns(squared, 2 * shape.middle + best.centre / 2, rate)
+    pi4 = logistic(worth - _HALF_TURNED * min(half / max(best.both, 1.0), 1.0))
     pairs = [_staggered(one, 2 * shape.middle, shape.width) for one in squared]
     pair = max(pairs, key=lambda one: one.both)
     offset = 0.0
@@ -300,6 +305,19 @@ def _eighths(shape: _Shape, fourth: list[_Lines], rate: float, clock: float) -> 
     worth = -3.9 - 0.27 * high + 0.95 * low - 0.64 * min(between) + 0.97 * max(high - max(between), 0.0)
     worth += 0.15 * math.log1p(min(clock, 1e4)) - 2.9 * abs(rate / shape.width - _USUAL)
     return rate, best, worth - 1.5 * min(0.0, turned[-1].comb)
+
+
+def _half_turns(squared: list[_Lines], place: float, rate: float) -> float:
+    """Return how lines of the square stand out where BPSK has them that turns by a quarter each symbol.
+
+    They are a symbol rate apart. Its fourth power has the lines of turns of an eighth about a place that is an eighth
+    of the symbol rate off, as may be the middle of its spectrum where bits stay the same.
+    """
+    both = []
+    for one, side in product(squared, (-1, 1)):
+        ends = (place + side * rate / 4, place - side * 3 * rate / 4)
+        both.append(min(one.highest(end, 2.5 * one.bins) for end in ends))
+    return max(both)
 
 
 def _turned(fourth: _Lines, place: float, rate: float) -> _Pair:
