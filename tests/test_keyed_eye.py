@@ -74,6 +74,20 @@ def test_pieces_that_come_again_and_again_are_no_keys() -> None:
     assert measure_keyed_eye(iq, RATE, 3 * WIDTH, density).confidence == 0
 
 
+@pytest.mark.parametrize("rest", [0.0, 0.5])
+def test_manchester_keys_are_held_and_half_waves_are_not(rest: float) -> None:
+    generator = rng("held or half a wave", round(10 * rest))
+    bits = generator.integers(2, size=COUNT // 16)
+    halves = np.where(np.column_stack([bits, 1 - bits]).ravel() > 0, 1.0, rest)
+    keys = np.convolve(np.repeat(halves, 8), np.hanning(5) / np.hanning(5).sum(), "same")
+    found = {}
+    for name, envelope in (("keys", keys), ("modem", 1 + 0.7 * _modem(generator))):
+        iq, density = _received(envelope, 20.0, generator)
+        found[name] = measure_keyed_eye(iq, RATE, 2.5 * WIDTH, density)
+    assert found["keys"].bulge < 1.15 < found["modem"].bulge
+    assert found["keys"].confidence > 0.7 and found["modem"].confidence < 0.2
+
+
 def test_keys_that_leave_a_carrier_are_no_audio() -> None:
     generator = rng("keys in a narrow box")
     named = []

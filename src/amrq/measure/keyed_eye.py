@@ -8,7 +8,8 @@ more than the square of the third (Pearson 1916), and more for all else.
 
 Audio has such an eye as well: a tone is there at its peaks, and a modem with two tones keys half waves of one length
 and of two. But these are as long above the middle as below, and no half wave is longer than two of the shortest: keys
-of most codes are on and off for different times, or for three symbols and more.
+of most codes are on and off for different times, or for three symbols and more. And a half wave of two symbols is
+highest half way between them, while a key that is held is not.
 """
 
 import math
@@ -31,7 +32,7 @@ _FLOOR, _LINES, _BESIDE = 64, 5, 4
 """Bins over which the floor is taken; lines that are tried; bins to either side that belong to one."""
 _FEWEST = 64
 """Symbols that are looked at: of fewer a voice's pitch may look so."""
-_ABOVE_NOISE = 5.0
+_ABOVE_NOISE = 3.0
 """Variance of what is sampled over that of the noise, at least."""
 _SPREAD = 0.08, 0.2
 """Spread about two levels: of keys, and of audio at its peaks."""
@@ -47,6 +48,10 @@ _VARIED = 0.05, 0.15
 _LEAST_CHANGE = 0.15
 """Deviation of the sampled amplitudes over their mean, at least: symbols of a phase have less."""
 
+_FEWEST_HELD, _BULGES, _SQUARE = 8, (1.1, 1.22), 0.8
+"""Levels held for two symbols that are looked at; how far they may bulge (half waves of a modem: 1.2 to 1.5 of 1.41, as
+noise has it), and how sure keys are by that alone."""
+
 _Reals = NDArray[np.float64]
 
 
@@ -60,6 +65,8 @@ class KeyedEye:
             1, 0 for two levels.
         rest: the lower level over the upper one, 0 to 1.
         uneven: how clearly runs of one level are longer than of the other, or longer than a modem's half waves, 0 to 1.
+        bulge: amplitude half way through a level that is held for two symbols over that in the middle of the symbols:
+            1.4 of half waves, about 1 of keys; infinite where there are few such levels.
         confidence: how clearly the amplitude is keyed between two levels, 0 to 1.
     """
 
@@ -67,6 +74,7 @@ class KeyedEye:
     spread: float = math.inf
     rest: float = 1.0
     uneven: float = 0.0
+    bulge: float = math.inf
     confidence: float = 0.0
 
 
@@ -166,7 +174,8 @@ def _eye(envelope: _Reals, power: _Reals, sample_rate: float, rate: float, noise
     count, step = len(envelope), sample_rate / rate
     turn = np.angle(np.sum(power * np.exp(-2j * np.pi / step * np.arange(count))))
     middle = (math.pi - float(turn)) / (2 * math.pi) % 1
-    values = np.interp((np.arange(int(count / step) - 2) + 1 + middle) * step, np.arange(count), envelope)
+    places = (np.arange(int(count / step) - 2) + 1 + middle) * step
+    values = np.interp(places, np.arange(count), envelope)
     mean = float(values.mean())
     values = values - mean
     clean = float(np.mean(values**2)) - noise
@@ -178,9 +187,27 @@ def _eye(envelope: _Reals, power: _Reals, sample_rate: float, rate: float, noise
     # The two values with this mean, variance and third moment.
     apart = math.sqrt(third**2 + 4)
     low, high = (mean + math.sqrt(clean) * (third + sign * apart) / 2 for sign in (-1, 1))
-    uneven = _unevenness(values > (low + high) / 2 - mean)
-    keyed = (1 - _ramp(spread, *_SPREAD)) * uneven
-    return KeyedEye(rate, spread, min(max(low / high, 0.0), 1.0), uneven, keyed)
+    between = np.interp(places[:-1] + step / 2, np.arange(count), envelope) - (low + high) / 2
+    values -= (low + high) / 2 - mean
+    uneven = _unevenness(values > 0)
+    bulge = _bulge(values, between)
+    keyed = (1 - _ramp(spread, *_SPREAD)) * max(uneven, _SQUARE * (1 - _ramp(bulge, *_BULGES)))
+    return KeyedEye(rate, spread, min(max(low / high, 0.0), 1.0), uneven, bulge, keyed)
+
+
+def _bulge(values: _Reals, between: _Reals) -> float:
+    """Return what levels held for two symbols are half way between them, over what they are in the symbols' middle.
+
+    Args:
+        values: in the middle of symbols, less the threshold, [n].
+        between: half way from each symbol to the next one, likewise, [n - 1].
+    """
+    on = values > 0
+    two = (on[1:-2] == on[2:-1]) & (on[:-3] != on[1:-2]) & (on[3:] != on[2:-1])
+    if np.count_nonzero(two) < _FEWEST_HELD:
+        return math.inf
+    held = np.abs(values[1:-2][two]) + np.abs(values[2:-1][two])
+    return 2 * float(np.abs(between[1:-1][two]).sum()) / max(float(held.sum()), 1e-30)
 
 
 def _unevenness(on: NDArray[np.bool_]) -> float:
