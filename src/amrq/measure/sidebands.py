@@ -38,6 +38,8 @@ _WINDOWED = 1.9
 """With Hann's window bins are correlated: the variance of their sum is so many times that of independent ones."""
 _FAINTEST = 0.3
 """Of a carrier's mean level: it is not followed below."""
+_IMAGE, _MIRRORED = 2, 0.2
+"""Bins about a mirror image's place; and share of a line's power that its mirror image has less than."""
 _HELD_PARTS, _HELD_CLEAR = (0.4, 0.6, 1.0), 3.0
 """Of the reach, where the amplitude is cut; power of its modulation over that of the noise there, at least."""
 
@@ -59,6 +61,8 @@ class Sidebands:
         aside: share of the power of the stronger side, as far as the emission goes, that has no mirror image, 0 to 1.
         aside_power: of that side, in standard deviations of the noise's.
         aside_middle: as `middle`, of that side.
+        aside_line: power of a line beside the line that has no mirror image, over the mean of the noise in a bin: that
+            of noise alone exceeds 20 once in some 100,000 looks.
         spread: of the amplitude's distribution: fourth standardised moment less the square of the third and 1: 0 for
             two levels, 0.5 for a sine, more for audio; None where noise hides it.
     """
@@ -71,6 +75,7 @@ class Sidebands:
     aside: float = 0.0
     aside_power: float = 0.0
     aside_middle: float = 0.0
+    aside_line: float = 0.0
     spread: float | None = None
 
 
@@ -153,6 +158,10 @@ def measure_sidebands(
         ),
         key=lambda side: side[1],
     )
+    line = max(
+        _line_aside(power, other, at, (lowest, min(edge, reach)), 2 * noise)
+        for power, other, edge in ((*both, upper), (*both[::-1], -lower))
+    )
     return Sidebands(
         evidence=evidence,
         symmetry=min(max(symmetry, -1.0), 1.0),
@@ -162,6 +171,7 @@ def measure_sidebands(
         aside=aside[0],
         aside_power=aside[1],
         aside_middle=aside[2],
+        aside_line=line,
         spread=_spread(aligned, sample_rate, reach),
     )
 
@@ -193,6 +203,24 @@ def _aside(
         return 0.0, 0.0, 0.0
     common = abs(float(mirrored[some].sum()))
     return min(max(1 - common / power, 0.0), 1.0), power / scatter, _half_power(at[some], excess[some])
+
+
+def _line_aside(power: _Reals, other: _Reals, at: _Reals, edges: tuple[float, float], noise: float) -> float:
+    """Return the power of the strongest line of a side over the noise's; 0 where the other side has its mirror image.
+
+    Args:
+        power: of the side at each frequency.
+        other: of the other side.
+        at: frequencies, Hz from the line.
+        edges: of the side, Hz from the line.
+        noise: mean power of the noise in a bin.
+    """
+    some = np.flatnonzero((at > edges[0]) & (at <= edges[1]))
+    if len(some) < _FEWEST:
+        return 0.0
+    top = int(some[int(np.argmax(power[some]))])
+    image = float(other[max(0, top - _IMAGE) : top + _IMAGE + 1].max())
+    return float(power[top]) / noise if image < _MIRRORED * power[top] else 0.0
 
 
 def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArray[np.complex128], float]:
