@@ -16,6 +16,7 @@ from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.chirp import Chirp, measure_chirp
 from amrq.measure.cleaning import Cleaner, InputReport, all_usable, usable
+from amrq.measure.drift import Drift, measure_drift, steadied
 from amrq.measure.emission import EmissionMeasures, measure_emission, quick_length
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
@@ -45,6 +46,7 @@ __all__ = [
     "CarrierRecovery",
     "Chirp",
     "Cleaner",
+    "Drift",
     "EmissionMeasures",
     "FmMeasures",
     "FrequencyKeying",
@@ -75,6 +77,7 @@ __all__ = [
     "measure_am",
     "measure_am_modem",
     "measure_chirp",
+    "measure_drift",
     "measure_emission",
     "measure_fm",
     "measure_frequency_keying",
@@ -96,6 +99,7 @@ __all__ = [
     "quantile",
     "quick_length",
     "select_channel",
+    "steadied",
     "turned",
     "usable",
 ]
