@@ -141,3 +141,23 @@ def test_halves_decide_where_they_agree_and_say_no_more_than_half_a_look() -> No
     assert second_look.is_doubtful(replace(unknown, measures=whole.measures)) == (
         whole.measures is not None and whole.measures.snr_db > 6
     )
+
+
+def test_a_tone_that_rests_is_within_the_band_of_all() -> None:
+    whole = replace(identify_emission(narrow("whole"), RATE, 0.0, None, None, thorough=False), confidence=0.0)
+    assert whole.measures is not None
+    wide = replace(whole.measures, bandwidth=100.0)
+    data = replace(whole, family="fsk4", label="4FSK", confidence=0.9, measures=wide)
+    for width, centre, within in ((2.0, 45.0, True), (2.0, 70.0, False), (60.0, 45.0, False)):
+        part = replace(whole.measures, bandwidth=width, centre=wide.centre + centre)
+        rests = replace(whole, family="unknown", label="unknown", measures=part)
+        found = second_look.of_halves(replace(whole, family="unknown"), [rests, data])
+        assert (found.family == "fsk4") is within
+
+
+def test_two_tones_by_turns_come_before_data_of_four() -> None:
+    whole = replace(identify_emission(narrow("whole"), RATE, 0.0, None, None, thorough=False), confidence=0.0)
+    two = replace(whole, family="fsk2", label="2FSK", confidence=0.95)
+    four = replace(whole, family="fsk4", label="4FSK", confidence=0.7)
+    found = second_look.of_halves(replace(whole, family="unknown"), [two, four])
+    assert (found.family, found.confidence) == ("fsk4", 0.7)

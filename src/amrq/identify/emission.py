@@ -16,8 +16,8 @@ from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels, bins_between
 from amrq.identify.numbers import Case, mirrored
-from amrq.identify.second_look import changed, is_doubtful, may_err, of_both_looks, of_halves, refocused
-from amrq.measure import measure_emission, quick_length
+from amrq.identify.second_look import drifts, is_doubtful, may_err, of_both_looks, of_halves, refocused
+from amrq.measure import measure_emission, quick_length, steadied
 from amrq.model import UNKNOWN
 
 __all__ = ["family_model", "identify_emission"]
@@ -34,6 +34,8 @@ _NARROW = 2.5
 """Sample rate over the bandwidth, below which samples are put in between: measures need some room."""
 
 _NOISE = "noise"
+_ON_A_CARRIER = ("carrier", "am", "ook")
+"""Families that leave a carrier, whose drift can be taken off."""
 _NARROW_BOX = 800.0
 """Hz: a line in a wider box was not alone all the time: AM or FM in a pause, a tone in a single sideband."""
 _MOST_SURE = 0.9
@@ -157,12 +159,19 @@ def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdenti
     found = _within_bursts(look, found)
     if not may_err(found):
         return found
-    again = refocused(look.iq, look.sample_rate, look.edges, look.noise_density)
-    if again is not None:
-        half = again.width / 2
-        other = replace(look, sample_rate=again.sample_rate, edges=(-half, half), snr_db=again.snr_db)
-        found = of_both_looks(found, _identified(_look_at(other, again.iq)), again.centre)
-    if is_doubtful(found) and changed(look.iq, look.sample_rate, look.band()):
+    if drifts(
+        look.drift, look.bandwidth
+    ):  # in a band about its core alone it would sweep through all of that
+        still = _look_at(look, steadied(look.iq, look.sample_rate, look.drift.rate))
+        again = _identified(still)
+        if again.family in _ON_A_CARRIER:
+            look, found = still, of_both_looks(found, again, 0.0)
+    core = refocused(look.iq, look.sample_rate, look.edges, look.noise_density)
+    if core is not None:
+        half = core.width / 2
+        other = replace(look, sample_rate=core.sample_rate, edges=(-half, half), snr_db=core.snr_db)
+        found = of_both_looks(found, _identified(_look_at(other, core.iq)), core.centre)
+    if is_doubtful(found) and look.changed:
         middle = quick_length(len(look.iq) // 2)
         parts = look.iq[:middle], look.iq[len(look.iq) - middle :]
         found = of_halves(found, [_identified(_look_at(look, part)) for part in parts])

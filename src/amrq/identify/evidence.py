@@ -16,7 +16,7 @@ import numpy as np
 
 from amrq.identify.frequency_keys import levels_of, opened
 from amrq.identify.look import EmissionLook
-from amrq.identify.numbers import NUMBERS, Case, angled, constant_envelope, message_on_axis
+from amrq.identify.numbers import NUMBERS, Case, angled, constant_envelope, eyed, fast_keyed, message_on_axis
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
@@ -167,6 +167,27 @@ def _seek_message(case: Case, score: dict[str, float], measured: dict[str, float
         score["am"] = max(score["am"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
 
 
+def _seek_code(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for a direct sequence symbols that a code repeats: they are its chips, however well they are received."""
+    best = max(score, key=lambda name: score[name])
+    if best in _LIKE_CHIPS and "dsss" in measured:
+        found = case.look.spreading.confidence
+        score["dsss"] = max(score["dsss"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
+
+
+def _seek_levels(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for amplitude keying what has two levels in the middle of symbols, whatever noise makes of them.
+
+    Models take keys that leave a carrier for AM.
+    """
+    best = max(score, key=lambda name: score[name])
+    if best not in _LIKE_LEVELS or "ook" not in measured:
+        return
+    found = min(eyed(case), fast_keyed(case))
+    if found > 0:
+        score["ook"] = max(score["ook"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
+
+
 def _seek_keys(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
     """Take for frequency keying what has levels in an eye that a filter had closed.
 
@@ -183,6 +204,10 @@ def _seek_keys(case: Case, score: dict[str, float], measured: dict[str, float]) 
 
 _ON_ONE_AXIS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm", UNKNOWN)
 """Families that AM of a wide message, or without a carrier, is taken for."""
+_LIKE_CHIPS = ("linear", "oqpsk", "pi4dqpsk")
+"""Families that chips are received as."""
+_LIKE_LEVELS = ("am", "carrier", "ssb")
+"""Families that keys which leave a carrier are taken for."""
 _LIKE_KEYS = ("ook", "pulse", "carrier")
 """The same, where neither keys nor pulses are seen."""
 
@@ -257,8 +282,10 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
             if name not in measured and name in score and case.has(*needs):
                 _measure(case, name, score, measured)
     _seek_others(case, score, measured)
+    _seek_code(case, score, measured)
     _seek_message(case, score, measured)
     _seek_keys(case, score, measured)
+    _seek_levels(case, score, measured)
     probabilities = _limited(case, _softmax(score), shares, measured)
     likeliest = max(probabilities, key=lambda name: probabilities[name])
     foreign = not_learnt(look)

@@ -18,10 +18,24 @@ pulses OQPSK is MSK, and no filter rounds its turns; a constant envelope with an
 from amrq.identify.look import EmissionLook
 from amrq.identify.weights import ramp
 
-__all__ = ["clocked", "dwelling", "levels_of", "modem_inside", "msk_like", "opened", "waved", "wide_message"]
+__all__ = [
+    "clocked",
+    "dwelling",
+    "is_usual",
+    "levels_of",
+    "modem_inside",
+    "msk_like",
+    "opened",
+    "waved",
+    "wide_message",
+]
 
 _WIDE_FM, _TONES_INDEX = 30e3, 1.6
 """Hz: modems are inside FM that is narrower; their waves look like symbols of a smaller index."""
+_MODEMS, _USUAL = (50.0, 75.0, 100.0, 300.0, 600.0, 1200.0, 1600.0, 2400.0, 4800.0), 0.02
+"""Bd: of modems that are sent as audio; and how far a rate may be off."""
+_UNUSUAL = 0.7
+"""Confidence of a modem with another rate, at most."""
 _LEVELS = {"fsk2": (2, 2), "fsk4": (3, 4), "fskm": (5, 1000)}
 """Numbers of levels that are measured."""
 _WAVES_INDEX, _WAVES_RATE, _GAP, _MOST_WAVED = 0.6, 10e3, (0.02, 0.04), 0.9
@@ -82,7 +96,20 @@ def modem_inside(look: EmissionLook) -> float:
     index = look.frequency_keying.index
     if index is not None and index > _TONES_INDEX:
         return 0.0
-    return max(look.fm.inner_confidence, waved(look))
+    found, rate = look.frequency_keying, look.fm.inner_symbol_rate
+    inside = look.fm.inner_confidence
+    if rate and not is_usual(rate):  # where levels fit, they are keys, of which two were taken for tones
+        inside *= _UNUSUAL * (1 - ramp(max(found.confidence, found.levels_confidence), *_FITS))
+    return max(inside, waved(look))
+
+
+def is_usual(rate: float) -> bool:
+    """Return whether modems that are sent as audio have such a symbol rate, Bd.
+
+    >>> is_usual(1199.0), is_usual(1833.0)
+    (True, False)
+    """
+    return min(abs(rate / one - 1) for one in _MODEMS) < _USUAL
 
 
 def clocked(look: EmissionLook) -> float:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.classifier import Classifier, FamilyModel
+from amrq.identify.second_look import changed
 from amrq.measure import (
     AmMeasures,
     AudioKind,
     Chirp,
+    Drift,
     EmissionMeasures,
     FmMeasures,
     FrequencyKeying,
@@ -36,6 +38,7 @@ from amrq.measure import (
     measure_am,
     measure_am_modem,
     measure_chirp,
+    measure_drift,
     measure_fm,
     measure_frequency_keying,
     measure_frequency_spread,
@@ -308,6 +311,11 @@ class EmissionLook:
         return measure_chirp(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
+    def drift(self) -> Drift:
+        """How its carrier drifts, whatever it is."""
+        return measure_drift(self.centred, self.sample_rate, self.bandwidth, self.noise_density)
+
+    @cached_property
     def phase_keying(self) -> PhaseKeying:
         """Phase keying with turns of an eighth, or an offset."""
         return measure_phase_keying(self.centred, self.sample_rate, self.bandwidth)
@@ -348,6 +356,21 @@ class EmissionLook:
         wide = min(len(bins), max(1, round(2 * _KEYS * rate * len(self.iq) / self.sample_rate)))
         most = float((sums[wide:] - sums[:-wide]).max())
         return min(max(1 - most / sums[-1], 0.0), 1.0) if sums[-1] > 0 else 0.0
+
+    @cached_property
+    def axes_of_halves(self) -> tuple[RealAxis, RealAxis]:
+        """The same of either half of the look."""
+        middle = len(self.iq) // 2
+        first, second = (
+            measure_real_axis(half, self.sample_rate, self.bandwidth)
+            for half in (self.centred[:middle], self.centred[middle:])
+        )
+        return first, second
+
+    @cached_property
+    def changed(self) -> bool:
+        """Whether its spectrum in the second half of the look is another one than in the first."""
+        return changed(self.iq, self.sample_rate, self.band())
 
     @cached_property
     def power_lines(self) -> PowerLines:

@@ -6,6 +6,7 @@ pulses, a few bits of Manchester code are like a short spreading code, keys of e
 edges of a burst are like sidebands. Where measures do not tell which it is, no name is surer than such kinds allow.
 """
 
+from amrq.identify.frequency_keys import is_usual
 from amrq.identify.numbers import Case, hand_keyed, switched
 
 __all__ = ["most_of_alike"]
@@ -27,8 +28,6 @@ _FILTERED = 1.05
 """Mean squared power over squared mean, noise taken off: of OQPSK with filtered points at least."""
 _A_PATTERN = 0.6
 """Surprise of symbols, of which a pattern that comes again and again has less; random ones have 1."""
-_MODEMS, _USUAL = (50.0, 75.0, 100.0, 300.0, 600.0, 1200.0, 1600.0, 2400.0, 4800.0), 0.02
-"""Bd: of modems that are sent as audio; and how far a rate may be off."""
 _NO_NEWS, _UNSTEADY = 0.1, 0.25
 """Surprise of a pattern that repeats, and variation of the envelope from which on it may be one of phase keying."""
 _PERHAPS_CODE = 0.1
@@ -180,5 +179,5 @@ def _may_be_keys(case: Case) -> bool:
     if found.tones is None or not found.inner_symbol_rate:
         return False
     low, high = (tone / found.inner_symbol_rate for tone in found.tones)
-    usual = min(abs(found.inner_symbol_rate / rate - 1) for rate in _MODEMS) < _USUAL
+    usual = is_usual(found.inner_symbol_rate)
     return not usual or (abs(low - 0.5) < _HALVES and abs(high - 1) < _HALVES)

@@ -9,6 +9,7 @@ from amrq.identify.frequency_keys import levels_of, modem_inside, msk_like
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear, receive_linear
 from amrq.identify.weights import ramp
+from amrq.measure import RealAxis
 
 __all__ = [
     "NUMBERS",
@@ -53,7 +54,7 @@ index, takes that power out of phase."""
 _DRIFTS, _STANDS, _STEADY_ENVELOPE = 6e3, 0.6, 0.4
 """Hz: sweeps are wider; share of a line that stands still; variation of a carrier's envelope, at most."""
 _GATHERED, _THROUGH = (0.6, 0.85), (0.85, 1.0)
-"""Of the power, that sweeping back gathers; of a box, that a carrier drifts through in a look."""
+"""Of the power, that is in a line once a drift is taken off; of a box, that a carrier drifts through in a look."""
 _DEEPEST, _AUDIBLE = 1.2, (25e3, 36e3)
 """Depth: deeper is keying. Hz: an emission with sidebands of audio, which goes to 12 kHz, is no wider than the former,
 with the error of a box."""
@@ -66,6 +67,8 @@ _LED, _CARRIER = 0.3, (0.2, 0.5)
 _SIDED, _AWAY, _FARTHER = (8.0, 16.0), (3.5, 6.0), (2.5, 4.0)
 """Power of sidebands in deviations of the noise's, and half-power frequency over that to which the line is followed:
 phase noise and drift lie nearer; where sidebands are in quadrature, phase noise has 2."""
+_SECOND_LINE = 20.0, 40.0
+"""Power of a second line over the noise's in a bin: a tone beside the tone, which is no carrier alone."""
 _ANGLED, _SKEWED = (4.5, 8.0), (0.2, 0.4)
 """Evidence and asymmetry of sidebands in quadrature: carriers and single sidebands have 4.1 and less."""
 _LIKE_AM = 0.4, 0.7
@@ -230,12 +233,16 @@ def held(case: Case) -> float:
 
 def fast_keyed(case: Case) -> float:
     """Return how clearly the amplitude is keyed, and faster than by hand, 0 to 1."""
-    rate = case.look.keying.symbol_rate
-    fast = 0.0 if rate is None else ramp(rate, *_FAST)
+    keying = case.look.keying
+    if keying.symbol_rate is None:  # levels that noise smears show in the middle of symbols alone
+        return (
+            eyed(case) * ramp(case.look.keyed_eye.symbol_rate or 0.0, *_FAST) if _may_be_eyed(case) else 0.0
+        )
+    fast = ramp(keying.symbol_rate, *_FAST)
     if not fast:
         return 0.0
     # Runs that are nearly all on are glitches in a burst that begins or ends.
-    sure = ramp(case.look.keying.confidence, *_ANY_RATE) * (1 - ramp(case.look.keying.duty or 0.0, *_ON))
+    sure = ramp(keying.confidence, *_ANY_RATE) * (1 - ramp(keying.duty or 0.0, *_ON))
     found = max(switched(case), held(case), _coded(case)) * sure
     return max(found, eyed(case) if found < _CLEAR_KEYS else 0.0) * fast
 
@@ -245,11 +252,16 @@ def eyed(case: Case) -> float:
 
     The lower one is off, or what is on is a carrier that stays: symbols of a phase dip between two levels, too.
     """
-    if case.look.envelope < _LEAST_KEYED:
+    if not _may_be_eyed(case):
         return 0.0
     found = case.look.keyed_eye
     keys = max(1 - ramp(found.rest, *_OFF), ramp(case.look.line.share, *_STAYS))
     return found.confidence * keys
+
+
+def _may_be_eyed(case: Case) -> bool:
+    """Return whether an envelope varies as much as keys make it."""
+    return case.look.envelope >= _LEAST_KEYED
 
 
 def _coded(case: Case) -> float:
@@ -282,7 +294,8 @@ def lopsided(case: Case) -> float:
     """Return how clearly a line has sidebands that do not mirror each other, 0 to 1."""
     found = case.look.sidebands
     away = ramp(found.aside_middle / max(found.followed, 1e-9), *_AWAY)
-    return ramp(found.aside_power, *_SIDED) * away * ramp(found.aside, *_ASIDE)
+    side = ramp(found.aside_power, *_SIDED) * away * ramp(found.aside, *_ASIDE)
+    return max(side, ramp(found.aside_line, *_SECOND_LINE))
 
 
 def _stands_out(case: Case) -> float:
@@ -372,27 +385,31 @@ def message_on_axis(case: Case) -> float:
 
     Pulses and long pauses have a larger kurtosis than messages.
     """
-    if _line(case.look.power_lines.square) <= 0:
+    look = case.look
+    if _line(look.power_lines.square) <= 0:
         return 0.0
-    found = case.look.real_axis
+    found = _message_in(look.real_axis, look.bandwidth)
+    if found > 0 and look.changed:  # a carrier, then keys of its phase: neither is a message
+        found = min(found, max(_message_in(half, look.bandwidth) for half in look.axes_of_halves))
+    return found
+
+
+def _message_in(found: RealAxis, bandwidth: float) -> float:
+    """Return how clearly what was measured of one axis is a message, 0 to 1."""
     values = ramp(found.kurtosis, *_VALUES) * (1 - ramp(found.kurtosis, *_SPARSE))
     # A pattern that comes again and again has lines, as voices have; but what is wider than audio is no voice.
-    values *= 1 - ramp(found.lined, *_PATTERN) * ramp(case.look.bandwidth, *_AUDIBLE)
+    values *= 1 - ramp(found.lined, *_PATTERN) * ramp(bandwidth, *_AUDIBLE)
     # Without a carrier the phase is that of the sum, which follows what lies across a little.
     led = _LED * ramp(found.carrier, *_CARRIER)
     return ramp(found.alone + led, *_ON_AXIS) * values
 
 
 def drifting(case: Case) -> float:
-    """Return how clearly it is a carrier that drifts: one ramp through a part of a narrow box gathers it, 0 to 1."""
+    """Return how clearly it is a carrier that drifts through a part of a narrow box with nothing beside it, 0 to 1."""
     look = case.look
     if look.bandwidth > _DRIFTS or look.line.share > _STANDS or look.envelope > _STEADY_ENVELOPE:
         return 0.0
-    found = look.chirp
-    if found.kind is not None or found.rate is None:
-        return 0.0
-    through = abs(found.rate) * len(look.iq) / look.sample_rate / look.bandwidth
-    return ramp(found.gathered, *_GATHERED) * (1 - ramp(through, *_THROUGH))
+    return ramp(look.drift.gathered, *_GATHERED) * (1 - ramp(look.drift.through / look.bandwidth, *_THROUGH))
 
 
 def _numbers_of_carrier(case: Case) -> tuple[float, ...]:

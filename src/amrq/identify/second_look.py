@@ -6,6 +6,8 @@ emission that is narrower than a detector's bins is many times too wide. Measure
 that is too wide lets noise in, one that is too narrow leaves out what they look for. Where the first look gives no sure
 answer and the spectrum stands out of the noise in another band than the box, that band is looked at as well.
 
+A carrier that drifts, with what is keyed or modulated on it, is a line with its sidebands once the drift is taken off.
+
 What is sent may change in the middle of a look: a carrier and a pattern that wakes a receiver come first, then data. A
 half with data alone says more than a mixture. So where nothing is clear and the spectrum of one half is not that of the
 other, both are looked at, and what they agree on holds.
@@ -20,12 +22,13 @@ from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.identify.identity import EmissionIdentity
-from amrq.measure import EmissionMeasures, hann_single, quick_length
+from amrq.measure import Drift, EmissionMeasures, hann_single, quick_length
 from amrq.model import UNKNOWN
 
 __all__ = [
     "Refocused",
     "changed",
+    "drifts",
     "is_doubtful",
     "may_err",
     "of_both_looks",
@@ -65,7 +68,9 @@ _HOLDS = 0.8
 told another family that was right, and two told a wrong one."""
 _LEAST_CORE_DB = 2.5
 """SNR of the core: of 8 second looks at less none told a family where the first had told none."""
-
+_LEFT, _MORE, _SWEPT, _ALONE = 0.4, 1.5, 0.85, 0.95
+"""Of the power: a line that is left when a drift is taken off, and times as much as before, at least; of the box: what
+goes through more, and is a line alone, sweeps."""
 
 _BANDS, _AROUND = 32, 1.2
 """Parts of a box, with what is beside it, whose power is compared."""
@@ -75,6 +80,9 @@ sent has changed."""
 _MOVED, _ELSEWHERE = 0.2, 0.7
 """Of the wider half's bandwidth: what moves by more than the former sweeps, or hops; and a carrier that moves by more
 than the latter does not wander about."""
+_RESTING = 0.1
+"""Of the other half's bandwidth: what is narrower rests."""
+_TWO, _MORE_TONES = "fsk2", {"fsk4", "fskm"}
 _LEAST_SNR_DB = 6.0
 """Where there is less, noise changes as well, and half a look says little."""
 _DOUBTFUL, _MOST_OF_HALF = 0.7, 0.85
@@ -226,6 +234,16 @@ def is_doubtful(found: EmissionIdentity) -> bool:
     return loud and (found.family == UNKNOWN or (found.confidence < _DOUBTFUL and not found.alike))
 
 
+def drifts(found: Drift, bandwidth: float) -> bool:
+    """Return whether a carrier drifts, so that its line, and what is beside it, show once that is taken off.
+
+    >>> drifts(Drift(300.0, 300.0, 0.5, 0.1), 2e3), drifts(Drift(300.0, 300.0, 0.5, 0.4), 2e3)
+    (True, False)
+    """
+    clear = found.gathered > max(_LEFT, _MORE * found.still)
+    return clear and (found.through < _SWEPT * bandwidth or found.gathered < _ALONE)
+
+
 def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, float]) -> bool:
     """Return whether an emission's spectrum in the second half of a look is another one than in the first.
 
@@ -259,21 +277,37 @@ def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, f
 def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> EmissionIdentity:
     """Return the answer of the halves where they name one family and are surer, with times and levels of the whole.
 
-    Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep. And a carrier
-    that is somewhere else is none, but a tone of several.
+    Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep. But one of
+    several tones that rests is within the band of them all. A carrier that is somewhere else, or is much wider in the
+    other half, is none. Two tones by turns come before data of more tones.
     """
     # Noise in a half is a pause.
     named = [one for one in halves if one.family not in (UNKNOWN, _NOISE) and one.confidence >= _LIKELY]
-    if len({one.family for one in named}) != 1 or (len(named) < len(halves) and _has_moved(halves)):
+    families = {one.family for one in named}
+    if len(families) == 2 and _TWO in families and families & _MORE_TONES:
+        named = [one for one in named if one.family != _TWO]
+    elif len(families) != 1:
         return first
     best = max(named, key=lambda one: one.confidence)
-    if best.family == _CARRIER and _has_moved(halves, _ELSEWHERE):
+    others = [one for one in halves if one is not best]
+    if best.family == _CARRIER and (_has_moved(halves, _ELSEWHERE) or any(_rests_within(best, one) for one in others)):
+        return first
+    alone = len(named) < len(halves)
+    if alone and _has_moved(halves) and not all(_rests_within(one, best) for one in others):
         return first
     sure = min(best.confidence, _MOST_OF_HALF)
     if sure < first.confidence or first.measures is None or best.measures is None:
         return first
     measures = _placed(first.measures, best.measures, 0.0)
     return replace(best, confidence=sure, most=min(best.most, _MOST_OF_HALF), measures=measures)
+
+
+def _rests_within(one: EmissionIdentity, other: EmissionIdentity) -> bool:
+    """Return whether one half is a line within the band of the other."""
+    line, band = one.measures, other.measures
+    if line is None or band is None or not band.bandwidth > 0:
+        return False
+    return line.bandwidth < _RESTING * band.bandwidth and band.lower < line.centre < band.upper
 
 
 def _has_moved(halves: list[EmissionIdentity], most: float = _MOVED) -> bool:
