@@ -38,8 +38,9 @@ _WINDOWED = 1.9
 """With Hann's window bins are correlated: the variance of their sum is so many times that of independent ones."""
 _FAINTEST = 0.3
 """Of a carrier's mean level: it is not followed below."""
-_IMAGE, _MIRRORED = 2, 0.2
-"""Bins about a mirror image's place; and share of a line's power that its mirror image has less than."""
+_IMAGE, _LINE_SHARE, _MIRRORED = 2, 0.5, 0.2
+"""Bins about a line, and about its mirror image's place; share of a side's power that is in its line, and of a line's
+power that its mirror image has less than."""
 _HELD_PARTS, _HELD_CLEAR = (0.4, 0.6, 1.0), 3.0
 """Of the reach, where the amplitude is cut; power of its modulation over that of the noise there, at least."""
 
@@ -61,8 +62,8 @@ class Sidebands:
         aside: share of the power of the stronger side, as far as the emission goes, that has no mirror image, 0 to 1.
         aside_power: of that side, in standard deviations of the noise's.
         aside_middle: as `middle`, of that side.
-        aside_line: power of a line beside the line that has no mirror image, over the mean of the noise in a bin: that
-            of noise alone exceeds 20 once in some 100,000 looks.
+        aside_line: power of a second line, which is most of what is beside the first one on its side and has no mirror
+            image, over the mean of the noise in a bin: noise alone exceeds 20 once in some 100,000 looks.
         spread: of the amplitude's distribution: fourth standardised moment less the square of the third and 1: 0 for
             two levels, 0.5 for a sine, more for audio; None where noise hides it.
     """
@@ -219,8 +220,12 @@ def _line_aside(power: _Reals, other: _Reals, at: _Reals, edges: tuple[float, fl
     if len(some) < _FEWEST:
         return 0.0
     top = int(some[int(np.argmax(power[some]))])
-    image = float(other[max(0, top - _IMAGE) : top + _IMAGE + 1].max())
-    return float(power[top]) / noise if image < _MIRRORED * power[top] else 0.0
+    near = slice(max(0, top - _IMAGE), top + _IMAGE + 1)
+    whole = float(power[some].sum()) - noise * len(some)
+    alone = (
+        float(power[near].sum()) > _LINE_SHARE * whole and float(other[near].max()) < _MIRRORED * power[top]
+    )
+    return float(power[top]) / noise if alone else 0.0
 
 
 def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArray[np.complex128], float]:
