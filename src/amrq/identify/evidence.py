@@ -171,8 +171,9 @@ def _seek_code(case: Case, score: dict[str, float], measured: dict[str, float]) 
     """Take for a direct sequence symbols that a code repeats: they are its chips, however well they are received."""
     best = max(score, key=lambda name: score[name])
     if best in _LIKE_CHIPS and "dsss" in measured:
-        found = case.look.spreading.confidence
-        score["dsss"] = max(score["dsss"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
+        found = 2 * case.look.spreading.confidence - 1
+        if found > 0:
+            score["dsss"] = max(score["dsss"], score[best] + _MOST_EVIDENCE * found)
 
 
 def _seek_levels(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
