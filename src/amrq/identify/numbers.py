@@ -295,7 +295,8 @@ def lopsided(case: Case) -> float:
     found = case.look.sidebands
     away = ramp(found.aside_middle / max(found.followed, 1e-9), *_AWAY)
     side = ramp(found.aside_power, *_SIDED) * away * ramp(found.aside, *_ASIDE)
-    return max(side, ramp(found.aside_line, *_SECOND_LINE))
+    second = ramp(found.aside_line, *_SECOND_LINE)
+    return max(side, second * (1 - switched(case)) if second else 0.0)  # keys of a carrier have lines as well
 
 
 def _stands_out(case: Case) -> float:

@@ -38,9 +38,9 @@ _WINDOWED = 1.9
 """With Hann's window bins are correlated: the variance of their sum is so many times that of independent ones."""
 _FAINTEST = 0.3
 """Of a carrier's mean level: it is not followed below."""
-_IMAGE, _LINE_SHARE, _MIRRORED = 2, 0.5, 0.2
+_IMAGE, _LINE_SHARE, _MIRRORED, _SECOND = 2, 0.5, 0.2, 0.06
 """Bins about a line, and about its mirror image's place; share of a side's power that is in its line, and of a line's
-power that its mirror image has less than."""
+power that its mirror image has less than; and of the first line's power: a receiver's mirror image is weaker."""
 _HELD_PARTS, _HELD_CLEAR = (0.4, 0.6, 1.0), 3.0
 """Of the reach, where the amplitude is cut; power of its modulation over that of the noise there, at least."""
 
@@ -160,7 +160,7 @@ def measure_sidebands(
         key=lambda side: side[1],
     )
     line = max(
-        _line_aside(power, other, at, (lowest, min(edge, reach)), 2 * noise)
+        _line_aside(power, other, at, (lowest, min(edge, reach)), 2 * noise, float(window.sum()) ** 2)
         for power, other, edge in ((*both, upper), (*both[::-1], -lower))
     )
     return Sidebands(
@@ -206,7 +206,9 @@ def _aside(
     return min(max(1 - common / power, 0.0), 1.0), power / scatter, _half_power(at[some], excess[some])
 
 
-def _line_aside(power: _Reals, other: _Reals, at: _Reals, edges: tuple[float, float], noise: float) -> float:
+def _line_aside(
+    power: _Reals, other: _Reals, at: _Reals, edges: tuple[float, float], noise: float, first: float
+) -> float:
     """Return the power of the strongest line of a side over the noise's; 0 where the other side has its mirror image.
 
     Args:
@@ -215,6 +217,7 @@ def _line_aside(power: _Reals, other: _Reals, at: _Reals, edges: tuple[float, fl
         at: frequencies, Hz from the line.
         edges: of the side, Hz from the line.
         noise: mean power of the noise in a bin.
+        first: power of the first line.
     """
     some = np.flatnonzero((at > edges[0]) & (at <= edges[1]))
     if len(some) < _FEWEST:
