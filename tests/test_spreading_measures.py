@@ -103,7 +103,7 @@ def test_the_same_repetitions_without_kernels(monkeypatch: pytest.MonkeyPatch) -
         native.repetitions(iq, np.array([695]), np.array([10]))
 
 
-@pytest.mark.parametrize("length", [7, 9, 13])
+@pytest.mark.parametrize("length", [9, 11, 13])
 def test_a_code_between_samples_has_its_own_length_and_no_multiple(length: int) -> None:
     # At some 1.1 samples a bandwidth a code is no whole number of samples, so that multiples of it repeat more clearly.
     random = rng("a code between samples", length)

@@ -290,7 +290,9 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
         return first
     best = max(named, key=lambda one: one.confidence)
     others = [one for one in halves if one is not best]
-    if best.family == _CARRIER and (_has_moved(halves, _ELSEWHERE) or any(_rests_within(best, one) for one in others)):
+    if best.family == _CARRIER and (
+        _has_moved(halves, _ELSEWHERE) or any(_rests_within(best, one) for one in others)
+    ):
         return first
     alone = len(named) < len(halves)
     if alone and _has_moved(halves) and not all(_rests_within(one, best) for one in others):

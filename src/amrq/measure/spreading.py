@@ -32,7 +32,7 @@ __all__ = ["Spreading", "measure_spreading", "repetitions"]
 _LEAST_SAMPLES = 512
 _MOST_TIME = 6144.0
 """Over the bandwidth: no more is looked at. A look has 4,096 bandwidths, and the box is half as wide again at most."""
-_LEAST, _MOST = 5.5, 2.6
+_LEAST, _MOST = 5.5, 2.2
 """Over the bandwidth, and parts of the look: codes that are looked for."""
 _HALF = 256.0
 """Over the bandwidth: longer codes are looked for in the middle half of the band, which repeats itself as well."""
