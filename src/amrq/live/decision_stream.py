@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import math
 import queue
 import threading
@@ -22,6 +23,8 @@ from amrq.sources import LiveSource, SilenceWatch, SourceCounts, SourceOptions
 from amrq.worker import Statistics
 
 __all__ = ["Decided", "DecisionStream", "LiveStream"]
+
+_LOG = logging.getLogger(__name__)
 
 _AHEAD = 1000  # decisions that may wait to be shown
 _LOOK_AGAIN = 5.0  # seconds
@@ -113,6 +116,13 @@ class DecisionStream:
                 if result is None:
                     break
                 yield result
+        except GeneratorExit:
+            # The reader has gone, mostly by an error, which it tells: another one would be printed beside it.
+            try:
+                self.end()
+            except AmrqError as error:
+                _LOG.info("%s", error)
+            raise
         finally:
             self.end()
         flowgraph.raise_error()
