@@ -15,6 +15,7 @@ from seeds import rng
 from amrq.classes import THESIS_9
 from amrq.measure import FrontEndOptions
 from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver, receive_all
+from amrq.receive.received import joined
 from amrq.signals import Conditions, received_signal, received_under
 
 CHUNK = 32
@@ -64,8 +65,7 @@ def in_pieces(
         parts.append(receiver.process(samples[at : at + size]))
         at += size
     parts.append(receiver.finish())
-    names = ("symbols", "positions", "carrier_offset", "snr_db", "borders", "finite")
-    return ReceivedSymbols(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return joined(parts)
 
 
 @pytest.mark.parametrize("name", list(THESIS_9))
@@ -163,7 +163,7 @@ def test_the_result_does_not_depend_on_how_the_stream_is_cut(es_n0_db: float) ->
     whole = receive_all(samples, 3.3, 1.0, options=options)
     cut = in_pieces(Receiver(3.3, 1.0, options=options), samples, random)
     assert len(whole) > 100 and not whole.finite.all()
-    for name in ("positions", "borders", "finite"):
+    for name in ("positions", "borders", "finite", "equalised"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(cut, name))
     for name in ("symbols", "carrier_offset", "snr_db"):
         np.testing.assert_allclose(getattr(whole, name), getattr(cut, name), atol=1e-4)

@@ -16,7 +16,7 @@ from gnuradio.amrq._tags import Breaks
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 
 from amrq.measure import STEP, FrontEndOptions, check_offset
-from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver, ReceiverReport
+from amrq.receive import LINEAR_EQUALISER, BurstReceiver, ReceivedSymbols, Receiver, ReceiverReport
 
 __all__ = [
     "BURST_BORDER_KEY",
@@ -44,7 +44,7 @@ does not show there."""
 BURST_BORDER_KEY = "burst_border"
 """Tag on a symbol, PMT_T: a burst begins or ends before it, or the stream broke there."""
 EQUALISER_KEY = "equaliser"
-"""Tag on a symbol, a PMT string: the kind of equaliser that is in use from there on; empty for none."""
+"""Tag on a symbol, a PMT string: the kind of equaliser that made the symbols from there on; empty for none."""
 
 SIGNAL_KEY = "signal"
 """Tag on the first symbol of a signal that was found: a PMT tuple of symbol rate (Bd), offset (Hz) and confidence."""
@@ -241,7 +241,7 @@ class _symbols(gr.basic_block):
         self._finished = False
         self._breaks = Breaks()
         self._tagged = 0  # symbol of the last regular tags
-        self._carrier, self._snr, self._equaliser = math.inf, math.inf, ""
+        self._carrier, self._snr, self._equalised = math.inf, math.inf, False
 
     @guarded_run
     def start(self) -> bool:
@@ -402,9 +402,15 @@ class _symbols(gr.basic_block):
             return
         self._ready = np.concatenate((self._ready, received.symbols))
         places = (received.positions + self._origin).tolist()
-        columns = (received.borders, received.finite, received.carrier_offset, received.snr_db)
+        columns = (
+            received.borders,
+            received.finite,
+            received.equalised,
+            received.carrier_offset,
+            received.snr_db,
+        )
         values = zip(*(column.tolist() for column in columns), strict=True)
-        for number, (border, finite, carrier, snr_db) in enumerate(values):
+        for number, (border, finite, equalised, carrier, snr_db) in enumerate(values):
             first, place = self._made + number * STEP, places[number]
             if self._tags:
                 following = places[number + 1] if number + 1 < len(places) else place + STEP * self._symbol
@@ -414,15 +420,12 @@ class _symbols(gr.basic_block):
                 not first
                 or border
                 or not finite
+                or equalised != self._equalised
                 or first - self._tagged >= _TAG_CHUNKS * STEP
                 or not abs(carrier - self._carrier) <= _CARRIER_CHANGE
                 or not abs(snr_db - self._snr) <= _SNR_CHANGE
             ):
-                self._describe(first, place, border, finite, carrier, snr_db)
-        if received.equaliser != self._equaliser:
-            self._mark(self._made, EQUALISER_KEY, pmt.intern(received.equaliser))
-            self._equaliser = received.equaliser
-            self._marks.sort(key=lambda mark: mark[0])
+                self._describe(first, place, border, finite, equalised, carrier, snr_db)
         self._made += len(received.symbols)
 
     def _pass_on(self, first: int, place: float, following: float) -> None:
@@ -434,7 +437,14 @@ class _symbols(gr.basic_block):
             self._mark(first + number, pmt.symbol_to_string(tag.key), tag.value)
 
     def _describe(
-        self, first: int, place: float, border: bool, finite: bool, carrier: float, snr_db: float
+        self,
+        first: int,
+        place: float,
+        border: bool,
+        finite: bool,
+        equalised: bool,
+        carrier: float,
+        snr_db: float,
     ) -> None:
         """Mark a chunk's first symbol with what is known of it."""
         regular = border or first - self._tagged >= _TAG_CHUNKS * STEP
@@ -447,6 +457,9 @@ class _symbols(gr.basic_block):
             self._mark(first, BURST_BORDER_KEY, pmt.PMT_T)
         if not finite:
             self._mark(first, NOT_FINITE_KEY, pmt.PMT_T)
+        if equalised != self._equalised:
+            self._mark(first, EQUALISER_KEY, pmt.intern(LINEAR_EQUALISER if equalised else ""))
+            self._equalised = equalised
         if regular or _differ(carrier, self._carrier, _CARRIER_CHANGE):
             self._mark(first, CARRIER_KEY, pmt.from_double(carrier))
             self._carrier = carrier

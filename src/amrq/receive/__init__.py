@@ -2,11 +2,12 @@
 """From samples of a radio to the symbols of one signal of unknown modulation, in NumPy."""
 
 from amrq.receive.bursts import BurstReceiver, receive_all
-from amrq.receive.equaliser import ConstellationFitter, Equaliser
+from amrq.receive.equaliser import LINEAR_EQUALISER, ConstellationFitter, Equaliser
 from amrq.receive.received import ReceivedSymbols, ReceiverReport
 from amrq.receive.receiver import Receiver
 
 __all__ = [
+    "LINEAR_EQUALISER",
     "BurstReceiver",
     "ConstellationFitter",
     "Equaliser",

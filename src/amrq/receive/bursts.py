@@ -441,14 +441,14 @@ class BurstReceiver(Receiver):
             if not self._bursts or not (len(waiting) or settled == math.inf):
                 break
             burst = self._bursts.pop(0)
-            out.append(self._of_burst(burst, received))
+            out.append(self._of_burst(burst))
             self._resumed, self._after = burst.stop * ratio, True
         self._waiting = waiting
         oldest = self._bursts[0].start * ratio if self._bursts else settled
         self._broken = self._broken[np.searchsorted(self._broken, oldest - length) :]
         return joined([part for part in out if len(part)])
 
-    def _of_burst(self, burst: Burst, like: ReceivedSymbols) -> ReceivedSymbols:
+    def _of_burst(self, burst: Burst) -> ReceivedSymbols:
         """Return the chunks of a burst."""
         count = len(burst.symbols) // STEP
         symbol = self._sample_rate / self._symbol_rate
@@ -463,7 +463,7 @@ class BurstReceiver(Receiver):
             snr_db=np.full(count, burst.snr_db),
             borders=np.arange(count) == 0,
             finite=whole,
-            equaliser=like.equaliser,
+            equalised=np.zeros(count, np.bool_),  # the equaliser is for what comes block by block
         )
 
 

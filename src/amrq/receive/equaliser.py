@@ -32,13 +32,13 @@ from amrq.classes import THESIS_9, LinearClass, LinearSet
 from amrq.measure import STEP, CarrierRecovery
 from amrq.native import FitRounds, kernels
 
-__all__ = ["ConstellationFitter", "Equaliser", "Fit"]
+__all__ = ["LINEAR_EQUALISER", "ConstellationFitter", "Equaliser", "Fit"]
 
 Complex = NDArray[np.complexfloating[Any, Any]]
 _Real = NDArray[np.float32]
 
-LINEAR = "linear"
-"""The kind of equaliser."""
+LINEAR_EQUALISER = "linear"
+"""The kind of equaliser that there is."""
 
 _REACH = 10  # symbols to either side: the inverse of an echo of -6 dB three symbols away ends at -24 dB
 _TAPS = 2 * _REACH + 1
@@ -118,14 +118,14 @@ class Equaliser:
         self._noise_gain = 1.0
         self._correlation = 0.0
         self._ended = False
-        self.noise_gains: list[float] = []
+        self.noise_gains: list[float | None] = []
         """Of each 32 symbols that the last call put out: power of white noise in them over that in what came, both
-        at equal power of signal and noise together. Es/N0 falls by this much."""
+        at equal power of signal and noise together. Es/N0 falls by this much. None where no filter was used."""
 
     @property
     def kind(self) -> str:
         """`linear` while a filter is used, otherwise empty."""
-        return "" if self._taps is None else LINEAR
+        return "" if self._taps is None else LINEAR_EQUALISER
 
     @property
     def correlation(self) -> float:
@@ -198,7 +198,7 @@ class Equaliser:
         around = self._known[stop - count - _REACH : stop + _REACH]
         self._pending -= count
         self._known = self._known[-max(_MEMORY, self._pending + _REACH) - _REACH :].copy()
-        self.noise_gains += [1.0 if self._taps is None else self._noise_gain] * -(-count // STEP)
+        self.noise_gains += [None if self._taps is None else self._noise_gain] * -(-count // STEP)
         if self._taps is None or not count:
             return around[_REACH : _REACH + count].copy()
         return np.asarray(_windows(around) @ self._taps.conj(), dtype=np.complex64)

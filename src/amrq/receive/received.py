@@ -6,7 +6,7 @@ came: where its first symbol lies in the input, what was removed from it, how st
 are NaN in arrays, and None in the report.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class ReceivedSymbols:
         snr_db: float64 [m], Es/N0 by the noise beside the signal, dB; NaN where it is not known.
         borders: bool [m], a burst begins or ends before this chunk, or the stream broke there.
         finite: bool [m], no sample that is not finite is in it.
-        equaliser: the kind of equaliser that was used for the last chunk; empty for none.
+        equalised: bool [m], an equaliser's filter made it.
 
     >>> received = joined([])
     >>> len(received), received.chunks.shape
@@ -41,7 +41,7 @@ class ReceivedSymbols:
     snr_db: NDArray[np.float64]
     borders: NDArray[np.bool_]
     finite: NDArray[np.bool_]
-    equaliser: str = ""
+    equalised: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Return how many chunks these are.
@@ -58,8 +58,8 @@ class ReceivedSymbols:
     def part(self, first: int, stop: int) -> "ReceivedSymbols":
         """Return chunks `first` up to `stop`.
 
-        >>> four = np.zeros(4)
-        >>> received = ReceivedSymbols(np.zeros(128, np.complex64), four, four, four, four > 0, four == 0)
+        >>> four, no = np.zeros(4), np.zeros(4, bool)
+        >>> received = ReceivedSymbols(np.zeros(128, np.complex64), four, four, four, no, ~no, no)
         >>> received.part(1, 4).part(0, 2).symbols.shape
         (64,)
         """
@@ -71,27 +71,27 @@ class ReceivedSymbols:
             snr_db=self.snr_db[at],
             borders=self.borders[at],
             finite=self.finite[at],
-            equaliser=self.equaliser,
+            equalised=self.equalised[at],
         )
 
 
 def joined(parts: list[ReceivedSymbols]) -> ReceivedSymbols:
     """Return parts of one stream as one; without any, no symbols.
 
-    >>> one = np.zeros(1)
-    >>> part = ReceivedSymbols(np.ones(32, np.complex64), one, one, one, one > 0, one == 0, "linear")
+    >>> one, no = np.zeros(1), np.zeros(1, bool)
+    >>> part = ReceivedSymbols(np.ones(32, np.complex64), one, one, one, no, ~no, no)
     >>> both = joined([part, part])
-    >>> len(both), both.equaliser
-    (2, 'linear')
+    >>> len(both), both.symbols.shape
+    (2, (64,))
     """
     if not parts:
-        none = np.zeros(0)
-        return ReceivedSymbols(none.astype(np.complex64), none, none, none, none > 0, none > 0)
+        none, no = np.zeros(0), np.zeros(0, np.bool_)
+        return ReceivedSymbols(none.astype(np.complex64), none, none, none, no, no, no)
     if len(parts) == 1:
         return parts[0]
-    names = ("symbols", "positions", "carrier_offset", "snr_db", "borders", "finite")
+    names = [field.name for field in fields(ReceivedSymbols)]
     arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return ReceivedSymbols(**arrays, equaliser=parts[-1].equaliser)
+    return ReceivedSymbols(**arrays)
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Receiver:
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
         self._border = True
         self._present = 0.0
-        self._noise_db: list[float] = []  # by which the equaliser raised the noise of chunks, dB
+        self._noise_gains: list[float | None] = []  # of chunks, see `Equaliser.noise_gains`
 
     def set_offset(self, offset: float) -> None:
         """Set the signal's offset from the middle of the band, Hz, for what comes from here on."""
@@ -500,15 +500,12 @@ class Receiver:
 
     def _turned(self, symbols: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
         """Remove the carrier, and return the chunks that leave."""
-        kind = ""
         if self._equaliser is not None:
             symbols = self._equaliser.process(symbols)
-            gains = self._equaliser.noise_gains
+            self._noise_gains += self._equaliser.noise_gains
             if ended:
                 symbols = np.concatenate((symbols, self._equaliser.finish()))
-                gains = gains + self._equaliser.noise_gains
-            kind = self._equaliser.kind
-            self._noise_db += [10 * math.log10(gain) if gain != 1.0 else 0.0 for gain in gains]
+                self._noise_gains += self._equaliser.noise_gains
         if self._carrier is None:
             out, rates = symbols, [0.0] * (len(symbols) // STEP)
         else:
@@ -518,15 +515,15 @@ class Receiver:
                 out, rates = np.concatenate((out, rest)), rates + list(self._carrier.rates)
         count = len(out) // STEP
         (places, borders, finite, snrs, middles), self._pending = np.split(self._pending, [count], axis=1)
-        noise_db, self._noise_db = self._noise_db[:count] or [0.0] * count, self._noise_db[count:]
+        gains, self._noise_gains = self._noise_gains[:count] or [None] * count, self._noise_gains[count:]
         return ReceivedSymbols(
             symbols=out[: count * STEP],
             positions=places,
             carrier_offset=np.array(rates[:count], np.float64) + middles,
-            snr_db=snrs - np.array(noise_db, np.float64),
+            snr_db=snrs - np.array([10 * math.log10(gain or 1.0) for gain in gains], np.float64),
             borders=borders > 0,
             finite=finite > 0,
-            equaliser=kind,
+            equalised=np.array([gain is not None for gain in gains], np.bool_),
         )
 
 
