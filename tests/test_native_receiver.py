@@ -132,6 +132,8 @@ def test_a_receiver_makes_the_same_of_samples(
     plain = _received(kind)
     assert np.array_equal(compiled.borders, plain.borders)
     assert np.array_equal(compiled.finite, plain.finite)
+    assert np.array_equal(compiled.equalised, plain.equalised)
+    assert compiled.equalised.any() == (kind == "echo")
     assert np.abs(compiled.positions - plain.positions).max() < 1e-4  # of a channel sample
     assert np.allclose(compiled.carrier_offset, plain.carrier_offset, atol=1e-6, equal_nan=True)
     assert np.allclose(compiled.snr_db, plain.snr_db, atol=1e-4, equal_nan=True)

@@ -72,6 +72,20 @@ def test_behind_a_break_arrivals_count_anew() -> None:
     assert utc(timeline, 300) == pytest.approx(NOW + 0.8, abs=1e-5)
 
 
+def test_what_comes_after_the_last_symbol_changes_nothing() -> None:
+    """Whether it has been read by then depends on how a stream is cut."""
+    timeline = Timeline(RATE)
+    timeline.add_snr(0, 12.0)
+    timeline.add_equaliser(0, "linear")
+    before = timeline.locate(ORIGIN, 0, 1024)
+    timeline.add_snr(1024, 15.0)
+    timeline.add_equaliser(1024, "")
+    assert timeline.locate(ORIGIN, 0, 1024) == before
+    assert (before.snr_db, before.equaliser) == (12.0, "linear")
+    after = timeline.locate(ORIGIN, 1024, 1024)
+    assert (after.snr_db, after.equaliser) == (15.0, "")
+
+
 def test_a_break_is_nothing_new_where_the_radio_tells_the_time() -> None:
     timeline = Timeline(RATE)
     timeline.add_time(0, NOW, NOW)

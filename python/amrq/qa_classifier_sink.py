@@ -12,11 +12,14 @@ import unittest
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from seeds import rng
 
 from amrq.classes import ClassSet, NamedClass
 from amrq.classifier import Classifier, Evidence
 from amrq.errors import AmrqError
 from amrq.model import Contract
+from amrq.outputs import Origin
+from amrq.signals import received_signal
 
 CLASSES = ("BPSK", "QPSK")
 NAMES_ALONE = ClassSet("names alone", tuple(NamedClass(name) for name in CLASSES))
@@ -309,6 +312,34 @@ class qa_classifier_sink(gr_unittest.TestCase):
         tb.run()
         # The median of what is known: 20 of the second decision's 32 chunks have no value.
         self.assertEqual(found, [(0, 20, 12.0), (640, 32, 20.0), (1664, 20, 20.0)])
+
+    def test_decisions_say_where_the_equaliser_was_used_however_the_stream_is_cut(self):
+        """The front end takes more samples at a time where these come faster; its symbols are the same."""
+        random = rng("qa classifier_sink equaliser")
+        sent = random.choice([1, 1j, -1, -1j], 6_000)
+        sent[3_000:] += 0.6 * sent[2_999:-1]  # from there on there is an echo
+        samples = received_signal(sent, 4.0, 0.35, 25.0, random)
+        told = []
+        for rate in (4e3, 200e3, 1e6):
+            found = []
+            tb = gr.top_block()
+            source = blocks.vector_source_c(samples)
+            front_end, chunker = amrq.symbol_front_end(rate, rate / 4), amrq.chunker()
+            sink = amrq.classifier_sink(
+                backend=lambda model: SignClassifier(),
+                stream=amrq.StreamInfo(symbol_rate=rate / 4),
+                on_decision=lambda decision, truth, found=found: found.append(decision),
+            )
+            tb.connect(source, front_end, chunker, sink)
+            tb.run()
+            origin = Origin("", rate / 4, "", "")
+            places = [(decision.sample_index, decision.sample_count) for decision in found]
+            located = [sink.timeline.locate(origin, *place) for place in places]
+            told.append([(one.equaliser, one.snr_db, one.borders) for one in located])
+        kinds = [equaliser for equaliser, _, _ in told[0]]
+        self.assertEqual(kinds[:2], ["", ""])
+        self.assertIn("linear", kinds)
+        self.assertEqual(told[1:], [told[0], told[0]])
 
     def test_nothing_is_fused_across_a_retune(self):
         tags = []

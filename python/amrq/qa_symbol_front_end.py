@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
-from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, symbol_front_end
+from gnuradio.amrq.symbol_front_end import EQUALISER_KEY, INPUT_SECONDS_KEY, symbol_front_end
 from seeds import rng
 
 from amrq.classes import THESIS_9
@@ -213,6 +213,36 @@ class qa_symbol_front_end(gr_unittest.TestCase):
             delay = place(output, symbols, SETTLED)
             for number, seconds in told:
                 self.assertAlmostEqual(seconds * rate / sps + begins, number - delay, delta=0.01)
+
+    def test_tags_are_the_same_however_the_stream_is_cut(self):
+        """Those of the front end, an equaliser's among them, and those that are passed on."""
+        generator = rng("symbol front end", "cut")
+        symbols = generator.choice(THESIS_9["QPSK"].points, 6_000)
+        symbols[3_000:] += 0.6 * symbols[2_999:-1]  # from there on there is an echo
+        samples = received(symbols, 4.03, 0.35, 25.0, 0.02, generator)
+        given = []
+        for k in range(40, len(samples), 97):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = k, pmt.intern("given"), pmt.from_long(k)
+            given.append(tag)
+
+        def told(tags):
+            return sorted((place, key, pmt.write_string(value)) for place, key, value in tags)
+
+        _, tags = run(symbol_front_end(4_000.0, 1_000.0), samples, given)
+        whole = told((tag.offset, pmt.symbol_to_string(tag.key), tag.value) for tag in tags)
+        kinds = [(place, value) for place, key, value in whole if key == EQUALISER_KEY]
+        self.assertEqual(kinds[0][1], "linear")
+        self.assertGreater(kinds[0][0], 3_000)
+        for cut in (331, 1_500, 9_000, len(samples)):
+            front_end = symbol_front_end(4_000.0, 1_000.0)._symbols
+            for first in range(0, len(samples), cut):
+                tags = [tag for tag in given if first <= tag.offset < first + cut]
+                front_end._tags += tags
+                front_end._receive(samples[first : first + cut], first, tags)
+            front_end._take(front_end.receiver.finish())
+            with self.subTest(cut=cut):
+                self.assertEqual(told(front_end._marks), whole)
 
     def test_a_source_that_pauses_holds_nothing_back(self):
         """More samples are waited for, but not if none come: when the source pauses, or when a flush is asked for."""

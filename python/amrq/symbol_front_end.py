@@ -52,6 +52,7 @@ SIGNAL_KEY = "signal"
 _TAG_CHUNKS = 16  # most chunks of 32 symbols from one tag to the next
 _CARRIER_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once
 _SNR_CHANGE = 0.5  # dB
+_RATE_ERROR = 0.05  # of the symbol rate: more than it may be wrong by
 _BUFFER = 65536  # symbols before the work, and samples:
 _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 15, 1 << 20
 _OUTPUT = 4096  # symbols that there is room for in each call
@@ -238,6 +239,7 @@ class _symbols(gr.basic_block):
         self._marks: list[tuple[int, str, Any]] = []  # symbol, key and value of the tags to be written
         self._tags: list[Any] = []  # those of the input that wait for their symbol
         self._made = 0  # symbols made
+        self._place = -math.inf  # of the last chunk, in samples of the input
         self._finished = False
         self._breaks = Breaks()
         self._tagged = 0  # symbol of the last regular tags
@@ -413,8 +415,7 @@ class _symbols(gr.basic_block):
         for number, (border, finite, equalised, carrier, snr_db) in enumerate(values):
             first, place = self._made + number * STEP, places[number]
             if self._tags:
-                following = places[number + 1] if number + 1 < len(places) else place + STEP * self._symbol
-                self._pass_on(first, place, following)
+                self._pass_on(first, place, places[number - 1] if number else self._place)
             # Most chunks are as the one before: no call for them. A comparison with NaN is false.
             if (
                 not first
@@ -427,10 +428,16 @@ class _symbols(gr.basic_block):
             ):
                 self._describe(first, place, border, finite, equalised, carrier, snr_db)
         self._made += len(received.symbols)
+        self._place = places[-1]
 
-    def _pass_on(self, first: int, place: float, following: float) -> None:
-        """Mark the symbols of a chunk that are nearest to the samples of the input's tags."""
-        symbol = min(max((following - place) / STEP, 0.5 * self._symbol), 2 * self._symbol)
+    def _pass_on(self, first: int, place: float, before: float) -> None:
+        """Mark the symbols of a chunk that are nearest to the samples of the input's tags.
+
+        A symbol is as long as in the chunk before it, whose place is `before`: the chunk after it may come later.
+        """
+        symbol = (place - before) / STEP
+        if abs(symbol - self._symbol) > _RATE_ERROR * self._symbol:  # something between them was left out
+            symbol = self._symbol
         while self._tags and self._tags[0].offset < place + (STEP - 0.5) * symbol:
             tag = self._tags.pop(0)
             number = min(max(round((tag.offset - place) / symbol), 0), STEP - 1)

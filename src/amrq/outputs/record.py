@@ -275,7 +275,7 @@ class Timeline:
             self._carriers.add(symbol, offset)
 
     def add_snr(self, symbol: int, snr_db: float) -> None:
-        """Add the signal's SNR over a stretch that ends with a symbol, dB.
+        """Add the signal's SNR from a symbol on, dB.
 
         Args:
             symbol: index in the stream; never falls from call to call.
@@ -380,7 +380,7 @@ class Timeline:
         Args:
             origin: of the stream.
             symbol: index of the first symbol of what is located.
-            count: symbols of it; its SNR is that at their end.
+            count: symbols of it; SNR and equaliser are those of the last one.
         """
         with self._lock:
             if self._signals:
@@ -388,8 +388,10 @@ class Timeline:
                 origin = replace(origin, symbol_rate=symbol_rate, symbol_rate_confidence=confidence)
             correction = self._seconds(symbol) - symbol / origin.symbol_rate
             offset, rate = self._carrier(symbol), origin.sample_rate or self._sample_rate
-            snr_db = self._snrs.at(symbol + count)
-            kinds = [kind for since, kind in self._equalisers if since < symbol + count or since <= symbol]
+            # What comes after the last symbol may be known by now, or not yet.
+            last = symbol + max(count - 1, 0)
+            snr_db = self._snrs.at(last)
+            kinds = [kind for since, kind in self._equalisers if since <= last]
             borders = (symbol in self._borders, symbol + count in self._borders)
         return replace(
             origin,
