@@ -27,10 +27,9 @@ def records(result: subprocess.CompletedProcess[str]) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def decided(found: list[dict]) -> list[tuple[str, int, int]]:
-    """What does not depend on the pieces in which a flowgraph happens to pass its samples on."""
-    decisions = (record for record in found if "event" not in record)
-    return [(record["label"], record["symbol_index"], record["chunks"]) for record in decisions]
+def decided(found: list[dict]) -> list[dict]:
+    """Decisions, but for the name of where they come from: the pieces in which samples are passed on change nothing."""
+    return [record | {"source": ""} for record in found if "event" not in record]
 
 
 def refused(words: str, *arguments: object, **options: object) -> None:
