@@ -2,6 +2,7 @@
 """The receiver: signals made here go in as samples and must come out as their symbols."""
 
 import math
+from dataclasses import fields
 import pickle
 from typing import Any
 
@@ -15,7 +16,6 @@ from seeds import rng
 from amrq.classes import THESIS_9
 from amrq.measure import FrontEndOptions
 from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver, receive_all
-from amrq.receive.received import joined
 from amrq.signals import Conditions, received_signal, received_under
 
 CHUNK = 32
@@ -65,7 +65,8 @@ def in_pieces(
         parts.append(receiver.process(samples[at : at + size]))
         at += size
     parts.append(receiver.finish())
-    return joined(parts)
+    names = [field.name for field in fields(ReceivedSymbols)]
+    return ReceivedSymbols(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 @pytest.mark.parametrize("name", list(THESIS_9))
