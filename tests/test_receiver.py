@@ -2,8 +2,8 @@
 """The receiver: signals made here go in as samples and must come out as their symbols."""
 
 import math
-from dataclasses import fields
 import pickle
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
