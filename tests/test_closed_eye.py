@@ -8,9 +8,7 @@ import pytest
 from seeds import rng
 from test_identify_families import said
 
-from amrq.measure import measure_frequency_keying, measure_frequency_spread
-from amrq.measure.closed_eye import open_eye
-from amrq.measure.keyed_samples import keyed_samples
+from amrq.measure import closed_eye, keyed_samples, measure_frequency_keying, measure_frequency_spread
 
 RATE, STEP = 4e6, 8
 SYMBOL_RATE = RATE / STEP
@@ -69,7 +67,9 @@ def test_what_repeats_or_has_no_levels_is_not_opened() -> None:
 def test_a_staircase_is_not_opened() -> None:
     """Steps that are all alike are no levels that are sent at random, however evenly they are spaced."""
     stairs = np.repeat(np.arange(1_200) * 3 % 8 - 3.5, STEP) * 0.5 / STEP
-    opened = open_eye(keyed_samples(noisy(stairs, rng("stairs")), RATE, 4e6 / 1.3), SYMBOL_RATE)
+    opened = closed_eye.open_eye(
+        keyed_samples.keyed_samples(noisy(stairs, rng("stairs")), RATE, 4e6 / 1.3), SYMBOL_RATE
+    )
     assert opened is None or opened.confidence < 0.2
 
 

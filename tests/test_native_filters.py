@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.native import ChannelFilters, Kernels
-from amrq.receive import receiver
-from amrq.receive.channel import BINS, HOP
-from amrq.receive.pulse_shapes import Pulse
+from amrq.receive import channel, pulse_shapes, receiver
 
+BINS, HOP, Pulse = channel.BINS, channel.HOP, pulse_shapes.Pulse
 _PULSES = [Pulse(0.35), Pulse(0.2, 0.02), Pulse(0.35)]
 
 
