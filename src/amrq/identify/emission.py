@@ -40,6 +40,8 @@ _NARROW_BOX = 800.0
 """Hz: a line in a wider box was not alone all the time: AM or FM in a pause, a tone in a single sideband."""
 _MOST_SURE = 0.9
 """Confidence of a carrier, and of noise: what changes more slowly than a look, or rests meanwhile, looks the same."""
+_MOST_MOVING = 0.7
+"""The same of a line that does not stay in one place: slow keys, or an oscillator that wanders."""
 _LINE_SHARE = 0.99
 """Of an emission's power that is in its line, where it is a carrier."""
 _LINE_TIMES = 25.0
@@ -140,7 +142,13 @@ def identify_emission(
         received if received[0] is not iq else None,
         spectrum,
     )
-    return _as_received(_looked_twice(look, _identified(look)), gain_db)
+    found = _looked_twice(look, _identified(look))
+    if found.label == "carrier" or look.bandwidth <= _NARROW_BOX:
+        found = replace(found, steady=look.steady)
+    if found.label == "carrier" and look.steady.moves:
+        most = min(found.most, _MOST_MOVING)
+        found = replace(found, most=most, confidence=min(found.confidence, most))
+    return _as_received(found, gain_db)
 
 
 def _identified(look: EmissionLook) -> EmissionIdentity:
@@ -278,6 +286,8 @@ def _find_carrier(look: EmissionLook) -> EmissionIdentity | None:
         return None
     if mirrored(Case(look)) > 0:
         return None  # sidebands beside the box
+    if look.steady.moves:
+        return None  # slow keys
     share = line.power / (line.power + beside + line.doubt)
     return EmissionIdentity("carrier", "carrier", "named", _MOST_SURE * share)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.identify.steady_line import SteadyLine
 from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
 from amrq.protocols import Measure
@@ -45,6 +46,7 @@ class EmissionIdentity:
         most: confidence that what proves the family allows, 0 to 1: further looks at the same emission give no more.
         alike: linear modulations that no model here names and that the symbols do not tell from the label; often none.
         label_most: confidence that these leave the label, 0 to 1.
+        steady: how steady the line of a carrier is; of no time where there is none in a narrow box.
     """
 
     label: str = UNKNOWN
@@ -60,6 +62,7 @@ class EmissionIdentity:
     most: float = 1.0
     alike: tuple[str, ...] = ()
     label_most: float = 1.0
+    steady: SteadyLine = field(default_factory=SteadyLine)
 
     @property
     def says_little(self) -> bool:

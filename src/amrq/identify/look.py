@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.classifier import Classifier, FamilyModel
 from amrq.identify.second_look import changed
+from amrq.identify.steady_line import SteadyLine, steady_line
 from amrq.measure import (
     AmMeasures,
     AudioKind,
@@ -204,6 +205,15 @@ class EmissionLook:
     def line(self) -> Line:
         """The strongest line within the edges."""
         return _strongest_line(self)
+
+    @cached_property
+    def steady(self) -> SteadyLine:
+        """How steady the strongest line is."""
+        if not self.line.power > 0:
+            return SteadyLine()
+        return steady_line(
+            self.spectrum, self.sample_rate, self.line.place, 2 * _LINE_HZ, self.noise_density or 0.0
+        )
 
     @cached_property
     def frequency_keying(self) -> FrequencyKeying:

@@ -8,6 +8,7 @@ edges of a burst are like sidebands. Where measures do not tell which it is, no 
 
 from amrq.identify.frequency_keys import is_usual
 from amrq.identify.numbers import Case, hand_keyed, switched
+from amrq.identify.weights import ramp
 
 __all__ = ["most_of_alike"]
 
@@ -40,6 +41,9 @@ of Manchester code (which have .75 at most; of 30 simulated codes as short three
 _SPARSE_LEVELS = 0.45
 """Evidence of two levels, of which frequency keying with two has 0.5 at least from 10 dB on: with less, symbols between
 them may be seldom."""
+_MISSING, _SLOW_KEYS = (0.0, 0.4), 0.2
+"""Share of a line that is missing in one place, from which on it may be one of several tones, and is one; and how sure
+a carrier is then."""
 _NO_LINE, _SQUARED = 0.1, 100.0
 """Share of a line where there is none, and of the square's line over the floor where there is one."""
 _STRONG_LINE, _ASIDE, _KEYED = 0.3, 0.22, 0.5
@@ -64,8 +68,8 @@ def most_of_alike(case: Case, name: str) -> float:
         return min(_ALIKE if _is_ambiguous(case) else 1.0, _UNTOLD if _may_have_more_tones(case) else 1.0)
     if name == "oqpsk" and (case.look.envelope < _ROUND_ENVELOPE or _may_be_msk(case)):
         return _ALIKE
-    if name == "carrier" and _is_aside(case):
-        return _ALIKE
+    if name == "carrier":
+        return min(_ALIKE if _is_aside(case) else 1.0, 1 - (1 - _SLOW_KEYS) * _moved(case))
     if name == "dsss" and _may_be_line_code(case):
         return _LINE_CODE
     if name == "ofdm" and case.look.subcarriers.confidence < _NO_PREFIX[0]:
@@ -152,6 +156,12 @@ def _is_aside(case: Case) -> bool:
     line, (lower, upper) = case.look.line, case.look.band()
     off = abs(line.place - (lower + upper) / 2) > _ASIDE * (upper - lower)
     return off and line.share > _STRONG_LINE and max(switched(case), hand_keyed(case)) < _KEYED
+
+
+def _moved(case: Case) -> float:
+    """Return how clearly a line that is not keyed on and off does not stay in one place, 0 to 1: slow keys."""
+    missing = ramp(case.look.steady.missing, *_MISSING)
+    return missing * (1 - max(switched(case), hand_keyed(case))) if missing else 0.0
 
 
 def _is_bipolar(case: Case) -> bool:

@@ -24,7 +24,7 @@ _AROUND = 28e3
 """Hz about it that are searched: sidebands reach to 12 kHz at most."""
 _SAMPLES = 1 << 21
 """Of the band at most, and twice as many where there is all the time."""
-_MORE = 4
+_MORE = 2
 """Times as many samples as before make another search worth it."""
 _LIKELY = 0.5
 """Confidence that a name has with its sidebands, at least."""
@@ -74,6 +74,7 @@ class CarrierSides:
         if family == "carrier" and stop - start < _SHORTEST * self._table.sample_rate:
             return None if identity is None else (record, _capped(identity))
         found = self._found(record, start, stop)
+        known.sided = found is not None
         if found is None or (widest == _AM and not (found.certain and found.kind == "am")):
             return None
         if found.certain:
@@ -88,6 +89,11 @@ class CarrierSides:
                     return wide, identity
         alone = None if widest == _AM else identity or self._named(record)
         return None if alone is None else (record, _capped(alone))
+
+    @staticmethod
+    def remembered(known: KnownEmission, identity: EmissionIdentity) -> EmissionIdentity:
+        """Return what a carrier is, no surer than one of which sidebands were seen before, where they were."""
+        return _capped(identity) if known.sided and identity.family == "carrier" else identity
 
     def take(self, known: KnownEmission, record: EmissionRecord) -> None:
         """Give an emission the edges that it has with its sidebands; what is known of it begins anew.

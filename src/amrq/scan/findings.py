@@ -33,6 +33,12 @@ _SIDES = ("USB", "LSB")
 _PROVEN = 0.125
 """Of the looks of a family: a more specific label that as many gave stands, whatever the others say."""
 _RATE = "symbol rate"
+_CARRIER = "carrier"
+_SHORT_TIME, _LONG_ENOUGH = 1.5, 3.0
+"""Seconds: in the former the slowest usual keys, WSPR's of 0.68 s, may well show one tone alone; in the latter they
+need four symbols alike, as one in 64 is."""
+_SHORT_CARRIER, _MOVING_CARRIER = 0.85, 0.7
+"""How sure a carrier is that stayed in one place for as short; and one that did so for less time than it did not."""
 _NAMES = (*FAMILIES, UNKNOWN)
 
 
@@ -96,8 +102,9 @@ class Findings:
     The evidence of looks is summed: of the last five while it is on, of all when it is over. A look in which nothing
     was clear counts a quarter, and a tenth of the looks may be of something else. Where a family and `unknown` are as
     likely, the family counts. It is no surer than what the best proof in these looks allows: what is not proven, and
-    what is like something else, is so in all of them; the rest goes to `unknown`. The label is that which most looks
-    of the family gave, the newest of those as frequent; where it says no more than the family, the most specific one
+    what is like something else, is so in all of them; the rest goes to `unknown`. What was not seen for some
+    seconds to be a line in one place is no sure carrier: it may be one tone of several. The label is that which most
+    looks of the family gave, the newest of those as frequent; where it says no more than the family, the most specific one
     that one look in eight gave: a voice pauses, and is a voice. Measures, probabilities and symbol rate are means over
     all that gave the label.
 
@@ -116,17 +123,33 @@ class Findings:
         self._labels: dict[tuple[str, str], float] = {}
         self._since: dict[tuple[str, str], float] = {}  # it became what it is
         self._most: dict[str, float] = {}
+        self._steady = 0.0  # seconds that a line stayed in one place, less those in which it did not
+        self._until = -math.inf  # the time of the source up to which there were looks
 
     def __len__(self) -> int:
         """How many there were."""
         return sum(one.looks for one in self._sums.values())
 
-    def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
-        """Take in an identification, and the numbers that were measured."""
+    def add(
+        self, identity: EmissionIdentity, measures: Mapping[str, float | None], until: float | None = None
+    ) -> None:
+        """Take in an identification, and the numbers that were measured.
+
+        Args:
+            identity: what one look has found.
+            measures: numbers that were measured, by name.
+            until: time of the source at which the look ends, seconds; None: it shares no samples with others.
+        """
         look = _Look.of(identity)
         self._recent.append(look)
         self._weight += look.weight
         self._most[look.family] = max(self._most.get(look.family, 0.0), look.most)
+        if identity.steady.moves:
+            self._steady -= identity.steady.seconds
+        else:  # looks may overlap
+            new = math.inf if until is None else max(0.0, until - self._until)
+            self._steady += min(identity.steady.seconds, new)
+        self._until = self._until if until is None else max(until, self._until)
         for name, value in look.evidence.items():
             self._evidence[name] = self._evidence.get(name, 0.0) + look.weight * value
         named = look.family, look.label
@@ -134,10 +157,24 @@ class Findings:
             labels[named] = labels.get(named, 0.0) + look.weight
         self._sums.setdefault(look.label, _Sum(identity)).add(identity, measures)
 
+    @property
+    def needs_time(self) -> bool:
+        """Whether what seems a carrier, and has stayed in one place, was not seen for long enough to be a sure one."""
+        latest = self._recent[-1].label if self._recent else UNKNOWN
+        return latest == _CARRIER and 0 <= self._steady < _LONG_ENOUGH
+
+    def _most_of_carrier(self) -> float:
+        """Return how sure a carrier is at most, by the time that it was seen to stay in one place."""
+        if self._steady < 0:
+            return _MOVING_CARRIER
+        longer = (self._steady - _SHORT_TIME) / (_LONG_ENOUGH - _SHORT_TIME)
+        return _SHORT_CARRIER + (1 - _SHORT_CARRIER) * min(max(longer, 0.0), 1.0)
+
     def forget_recent(self) -> None:
         """Begin anew what is said while it is on, since the emission has become another one."""
         self._recent.clear()
         self._since.clear()
+        self._steady = 0.0
 
     def fields(self, all: bool = False) -> dict[str, Any]:
         """Return what the emission is, as fields of its record; nothing before it was identified.
@@ -152,12 +189,14 @@ class Findings:
         family = max(told, key=lambda name: (round(evidence[name], 9), name != UNKNOWN))
         looks = [] if all else [one.most for one in self._recent if one.family == family]
         most = self._most[family] if all else max(looks)
-        families = _no_surer(_probabilities(evidence, weight), family, most)
         latest = {(one.family, one.label): place for place, one in enumerate(self._recent)}
         key = max(
             (one for one in labels if one[0] == family), key=lambda one: (labels[one], latest.get(one, -1))
         )
         key = _most_specific(key, self._labels if all else self._since)
+        if key[1] == _CARRIER:
+            most = min(most, self._most_of_carrier())
+        families = _no_surer(_probabilities(evidence, weight), family, most)
         chosen = self._sums[key[1]]
         measures = chosen.means()
         symbol_rate = measures.pop(_RATE, None)

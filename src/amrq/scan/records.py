@@ -310,6 +310,8 @@ class KnownEmission:
     noise."""
     searched: int = 0
     """Samples of the band in which its sidebands were looked for."""
+    sided: bool = False
+    """They were seen there, and are not certain."""
 
     @property
     def part_of(self) -> int:

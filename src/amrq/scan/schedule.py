@@ -118,6 +118,11 @@ class Turn:
     kind: LookKind
     full: bool
 
+    @property
+    def glanced(self) -> bool:
+        """Whether a glance does where there is no time for more: it has a name, and has not changed."""
+        return not self.full or self.kind is LookKind.STEADY
+
 
 @dataclass
 class _Entry:
@@ -233,7 +238,14 @@ class Scheduler:
         return self._credit > 0
 
     def done(
-        self, turn: Turn, now: float, cost: float, used: float = 0.0, sure: bool = True, same: bool = False
+        self,
+        turn: Turn,
+        now: float,
+        cost: float,
+        used: float = 0.0,
+        sure: bool = True,
+        same: bool = False,
+        soon: bool = False,
     ) -> None:
         """Take in that a turn has been taken.
 
@@ -244,6 +256,7 @@ class Scheduler:
             used: seconds of the emission that it rested on.
             sure: the answer will not get better with more of it.
             same: an identification found what was known before: the next one may wait for longer.
+            soon: it must be seen for longer: the next identification follows when as much of it is new.
         """
         self.looks += 1
         self.spent += cost
@@ -257,7 +270,9 @@ class Scheduler:
         period = self.options.look_every
         if turn.full:
             entry.named = now
-            entry.calm = min(entry.calm + 1, _CALMEST) if same else 0
+            entry.calm = min(entry.calm + 1, _CALMEST) if same and not soon else 0
+            if soon:
+                entry.named = now - self.options.name_every + max(period / 2, used)
         if not sure and used > 0 and turn.full:
             entry.kind, entry.ready = LookKind.CHANGED, now + max(period / 2, (_GROWN - 1) * used)
             return

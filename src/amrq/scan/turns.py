@@ -65,7 +65,8 @@ class TurnTaker:
             with self._table.lock:  # glances cost next to nothing, and are not put off
                 allowed = last or self._scheduler.allowed(self._table.seconds)
             if not allowed:
-                together = [one for one in together if not one[0].full]
+                steady = [(replace(turn, full=False), record) for turn, record in together if turn.glanced]
+                together = steady
             if not together:
                 continue
             began = time.thread_time()
@@ -142,6 +143,8 @@ class TurnTaker:
             record, identity = sides
             channel, used = self._looker.whole(record) or (channel, used)
             seen, changed = self._looker.glance(channel, record), True
+        elif identity is not None:
+            identity = self._sides.remembered(known, identity)
         others: list[tuple[EmissionIdentity, float]] = []
         if identity is not None and identity.label == UNKNOWN and known.ending is not None:
             others = self._elsewhere(record, used, known)
@@ -170,7 +173,8 @@ class TurnTaker:
                 known.effort += not sure
             same = identity is not None and identity.label == record.label
             cost = time.thread_time() - began
-            self._scheduler.done(turn, now, cost, used / self._table.sample_rate, sure, same)
+            soon = identity is not None and known.findings.needs_time
+            self._scheduler.done(turn, now, cost, used / self._table.sample_rate, sure, same, soon)
             calm = self._table.options.look_every * 2**known.restless
             if changed and identity is None and now >= known.named_at + calm:
                 self._scheduler.change(turn.id, now)
@@ -211,7 +215,8 @@ class TurnTaker:
                 known.findings.forget_recent()
             else:
                 known.findings = Findings()
-        known.findings.add(identity, measures)
+        until = min(before.stop, self._table.now) / self._table.sample_rate
+        known.findings.add(identity, measures, until)
         now_known = known.findings.fields()
         since = before.since
         if now_known["label"] != before.label:
