@@ -68,7 +68,7 @@ def steady_line(
         noise: density of the noise, power a Hz, at least 0.
 
     >>> time = np.arange(4000) / 1000
-    >>> keyed = np.exp(2j * np.pi * np.cumsum(np.where(time % 1 < 0.5, 3.0, -3.0)) / 1000)
+    >>> keyed = np.exp(2j * np.pi * np.cumsum(np.where(time < 2, 3.0, -3.0)) / 1000)
     >>> [round(steady_line(np.fft.fft(one), 1e3, 0.0, 40.0, 0.0).share, 1) for one in (np.exp(20j * time), keyed)]
     [1.0, 0.5]
     """

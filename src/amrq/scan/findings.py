@@ -102,11 +102,11 @@ class Findings:
     The evidence of looks is summed: of the last five while it is on, of all when it is over. A look in which nothing
     was clear counts a quarter, and a tenth of the looks may be of something else. Where a family and `unknown` are as
     likely, the family counts. It is no surer than what the best proof in these looks allows: what is not proven, and
-    what is like something else, is so in all of them; the rest goes to `unknown`. What was not seen for some
-    seconds to be a line in one place is no sure carrier: it may be one tone of several. The label is that which most
-    looks of the family gave, the newest of those as frequent; where it says no more than the family, the most specific one
-    that one look in eight gave: a voice pauses, and is a voice. Measures, probabilities and symbol rate are means over
-    all that gave the label.
+    what is like something else, is so in all of them; the rest goes to `unknown`. What was not seen for some seconds to
+    be a line in one place is no sure carrier: it may be one tone of several. The label is that which most looks of the
+    family gave, the newest of those as frequent; where it says no more than the family, the most specific one that one
+    look in eight gave: a voice pauses, and is a voice. Measures, probabilities and symbol rate are means over all that
+    gave the label.
 
     >>> found = Findings()
     >>> for label, family in (("QPSK", "linear"), ("unknown", "unknown"), ("QPSK", "linear")):
