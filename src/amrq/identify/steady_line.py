@@ -3,7 +3,7 @@
 
 A line of a look is some tens of Hz wide, so that a carrier may drift. Slow frequency keying, as FT8, JT65 and WSPR have
 it, and Morse fit into that as well. What the line holds is taken out of the look at a low rate, one ramp is taken off
-its frequency, and what is then in phase over some seconds is the carrier's: all of it, or what one of the tones has.
+its frequency, and what is then in phase over some seconds is the carrier's: all of it, or a part where there are tones.
 """
 
 import math
@@ -23,8 +23,8 @@ _DRIFT = 0.25
 _FINER = 4
 """Values of a transform for each that would do: no line falls between them."""
 _ALL, _DEVIATIONS = 0.9, 2.0
-"""Share of a line that has gone from one tone to another for a while, or was off: a carrier that drifts by a curve has
-0.95. Standard deviations of the noise that may be missing."""
+"""Share that a line which stays has at least: one that is elsewhere for a twentieth of the time has less, a carrier that
+drifts by a curve some 0.95. Standard deviations of the noise that may be missing."""
 _FEWEST = 4
 """Values of a piece: fewer tell nothing."""
 
@@ -33,7 +33,8 @@ class SteadyLine(NamedTuple):
     """How steady a line is.
 
     Attributes:
-        share: of its power that is in one place, 0 to 1, noise taken off: 1 of a carrier; 0 where it is not known.
+        share: of its power that one sine with a ramp has, 0 to 1, noise taken off: 1 of a carrier, the square of the
+            time's share that a tone takes of several, and its share of what is on and off; 0 where it is not known.
         doubt: standard deviation of that by noise.
         place: Hz.
         seconds: that were looked at.
@@ -70,7 +71,7 @@ def steady_line(
     >>> time = np.arange(4000) / 1000
     >>> keyed = np.exp(2j * np.pi * np.cumsum(np.where(time < 2, 3.0, -3.0)) / 1000)
     >>> [round(steady_line(np.fft.fft(one), 1e3, 0.0, 40.0, 0.0).share, 1) for one in (np.exp(20j * time), keyed)]
-    [1.0, 0.5]
+    [1.0, 0.3]
     """
     count = len(spectrum)
     seconds = count / sample_rate
