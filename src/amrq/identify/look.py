@@ -211,9 +211,7 @@ class EmissionLook:
         """How steady the strongest line is."""
         if not self.line.power > 0:
             return SteadyLine()
-        return steady_line(
-            self.spectrum, self.sample_rate, self.line.place, 2 * _LINE_HZ, self.noise_density or 0.0
-        )
+        return steady_line(self.spectrum, self.sample_rate, self.line.place, 2 * _LINE_HZ, self.noise_density)
 
     @cached_property
     def frequency_keying(self) -> FrequencyKeying:

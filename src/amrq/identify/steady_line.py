@@ -3,7 +3,8 @@
 
 A line of a look is some tens of Hz wide, so that a carrier may drift. Slow frequency keying, as FT8, JT65 and WSPR have
 it, and Morse fit into that as well. What the line holds is taken out of the look at a low rate, one ramp is taken off
-its frequency, and what is then in phase over some seconds is the carrier's: all of it, or a part where there are tones.
+its frequency, and what is then in phase over some seconds is the
+carrier's: all of it, or a part where there are tones.
 """
 
 import math
@@ -57,7 +58,7 @@ class SteadyLine(NamedTuple):
 
 
 def steady_line(
-    spectrum: NDArray[np.complex64], sample_rate: float, place: float, width: float, noise: float
+    spectrum: NDArray[np.complex64], sample_rate: float, place: float, width: float, noise: float | None
 ) -> SteadyLine:
     """Return how steady a line is during a look.
 
@@ -66,7 +67,7 @@ def steady_line(
         sample_rate: samples a second.
         place: of the line, Hz from 0 Hz.
         width: of the band that it is looked for in, Hz.
-        noise: density of the noise, power a Hz, at least 0.
+        noise: density of the noise, power a Hz, at least 0; None where it is not known: that of most of that band.
 
     >>> time = np.arange(4000) / 1000
     >>> keyed = np.exp(2j * np.pi * np.cumsum(np.where(time < 2, 3.0, -3.0)) / 1000)
@@ -80,6 +81,8 @@ def steady_line(
     if not _FEWEST < bins <= count:
         return SteadyLine()
     at = np.arange(middle - bins // 2, middle + bins // 2) % count
+    if noise is None:  # the median of a squared magnitude is ln 2 of its mean
+        noise = float(np.median(np.square(np.abs(spectrum[at])))) / (math.log(2) * count * sample_rate)
     slow = np.asarray(fft.ifft(fft.ifftshift(spectrum[at])) * (bins / count), np.complex64)
     pieces = np.array_split(slow, max(1, math.ceil(seconds / _PIECE)))
     together = power = taken = 0.0
