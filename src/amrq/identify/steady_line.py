@@ -24,8 +24,8 @@ _DRIFT = 0.25
 _FINER = 4
 """Values of a transform for each that would do: no line falls between them."""
 _ALL, _DEVIATIONS = 0.9, 2.0
-"""Share that a line which stays has at least: one that is elsewhere for a twentieth of the time has less, a carrier that
-drifts by a curve some 0.95. Standard deviations of the noise that may be missing."""
+"""Share that a line which stays has at least: one that is elsewhere for a twentieth of the time has less, a carrier
+that drifts by a curve some 0.95. Standard deviations of the noise that may be missing."""
 _FEWEST = 4
 """Values of a piece: fewer tell nothing."""
 
