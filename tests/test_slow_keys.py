@@ -6,8 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.identify import EmissionIdentity
-from amrq.identify.steady_line import SteadyLine, steady_line
+from amrq.identify import EmissionIdentity, steady_line
 from amrq.scan import BandScanner, Findings
 
 _RATE = 96e3
@@ -60,8 +59,8 @@ def test_only_what_stays_in_one_place_is_a_sure_carrier(kind: str) -> None:
 def test_a_line_that_was_elsewhere_or_off_for_a_while_is_told_from_one_that_drifts() -> None:
     time = np.arange(4000) / 1000
 
-    def steady(iq: NDArray[np.complex128]) -> SteadyLine:
-        return steady_line(np.fft.fft(iq).astype(np.complex64), 1e3, 20.0, 100.0, 0.0)
+    def steady(iq: NDArray[np.complex128]) -> steady_line.SteadyLine:
+        return steady_line.steady_line(np.fft.fft(iq).astype(np.complex64), 1e3, 20.0, 100.0, 0.0)
 
     line = np.exp(2j * np.pi * 21.3 * time)
     plain, drifting = steady(line), steady(line * np.exp(2j * np.pi * 0.5 * time * time))
@@ -70,14 +69,14 @@ def test_a_line_that_was_elsewhere_or_off_for_a_while_is_told_from_one_that_drif
     stepped = line * np.exp(2j * np.pi * np.where(time < 3, 0, 2.0 * (time - 3)))
     for other in (steady(stepped), steady(line * (time < 3))):
         assert other.moves and other.share < 0.8
-    assert not plain.moves and not drifting.moves and not SteadyLine().moves
+    assert not plain.moves and not drifting.moves and not steady_line.SteadyLine().moves
 
 
 def test_a_carrier_is_as_sure_as_it_was_long_in_one_place() -> None:
     def sure(*looks: tuple[float, float, float]) -> float:
         found = Findings()
         for until, seconds, share in looks:
-            steady = SteadyLine(share, 0.0, 0.0, seconds)
+            steady = steady_line.SteadyLine(share, 0.0, 0.0, seconds)
             found.add(EmissionIdentity("carrier", "carrier", "named", 0.9, steady=steady), {}, until)
         return float(found.fields(all=True)["confidence"])
 
