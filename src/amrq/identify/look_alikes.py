@@ -76,6 +76,7 @@ def most_of_alike(case: Case, name: str) -> float:
         return _NO_PREFIX[1]
     unsure = (
         (name in _SYMBOLS and _may_be_chips(case))
+        or (name == "linear" and case.look.line.share > _STRONG_LINE)  # keys of a carrier are symbols as well
         or (name == "fsk4" and _is_a_pattern(case))
         or (name == "fm" and _may_be_keys(case))
         or (name == "am" and _is_short(case))
