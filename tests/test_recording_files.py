@@ -232,7 +232,9 @@ def test_an_archive_with_a_size_below_0_is_not_walked_for_ever(tmp_path: Path, s
     (tmp_path / "x.sigmf").write_bytes(first + second + bytes(1024))
     code = "import sys; from amrq.recordings import *; open_recording(sys.argv[1])"
     walked = python("-c", code, tmp_path / "x.sigmf")
-    assert "RecordingError" in walked.stderr and "a size below 0" in walked.stderr
+    # Newer Pythons end the walk by themselves.
+    assert walked.stderr.splitlines()[-1].startswith("amrq.errors.RecordingError"), walked.stderr
+    assert "a size below 0" in walked.stderr or "was cut off" in walked.stderr
 
 
 def test_an_archive_of_two_recordings(tmp_path: Path) -> None:

@@ -59,10 +59,12 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made,) = distributions(name="amrq", path=[str(place)])
     # Not downloaded: links to the files that this environment has of it.
     for name in needed(list(made.requires or [])):
-        for file in distribution(name).files or []:
-            link = place / file.parts[0]
-            if file.parts[0] not in ("..", "__pycache__") and not link.exists():
-                link.symlink_to(distribution(name).locate_file(file.parts[0]))
+        its = distribution(name)
+        # A distribution's own packages have no list of their files: what is named as they are, it has.
+        for part in {file.parts[0] for file in its.files or []} or {name}:
+            link = place / part
+            if part not in ("..", "__pycache__") and not link.exists():
+                link.symlink_to(its.locate_file(part))
     return folder / "clean" / "bin" / "python"
 
 

@@ -448,7 +448,7 @@ def _without_plateaus(level: NDArray[np.float64]) -> NDArray[np.float64]:
     Args:
         level: logarithms of the power density in pieces of the band.
 
-    >>> _without_plateaus(np.repeat([0.0, 1.0, 0.0], [8, 40, 16])).max()
+    >>> float(_without_plateaus(np.repeat([0.0, 1.0, 0.0], [8, 40, 16])).max())
     0.0
     """
     pieces = len(level)

@@ -284,7 +284,7 @@ def middle_half(iq: _Samples) -> _Samples:
     """Return the middle half of a band, complex64 [n], at half its rate.
 
     >>> tones = np.exp(2j * np.pi * np.arange(8) * np.array([[0.125], [0.375]])).astype(np.complex64)
-    >>> np.abs(middle_half(tones[0])).round(3).tolist(), np.abs(middle_half(tones[1])).round(3).max()
+    >>> np.abs(middle_half(tones[0])).round(3).tolist(), float(np.abs(middle_half(tones[1])).round(3).max())
     ([1.0, 1.0, 1.0, 1.0], 0.0)
     """
     quarter = len(iq) // 4

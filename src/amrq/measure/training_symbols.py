@@ -31,6 +31,8 @@ _SOONER, _APART = 0.4, 2
 """Of that, how alike samples are at shorter lags at most, in the mean over those that are some samples apart from none
 and from a short symbol. A short symbol of twelve subcarriers has 0.15 and noise; lines and short patterns in a pause
 are alike at many lags."""
+_ROUNDING = 1e-6
+"""By which values of single precision may be off."""
 
 _Samples = NDArray[np.complex64]
 
@@ -65,7 +67,8 @@ def find_training(band: FlatBand) -> TrainingSymbols | None:
     best: TrainingSymbols | None = None
     for short in range(first, min(last, len(iq) // (_SHORT + _SEEN_LONG + _LONG)) + 1):
         alike = _alike(iq, power, short, _SEEN * short)
-        start = int(np.argmax(alike))
+        # Symbols that are alike to the last digits are so at many places: the first of them.
+        start = int(np.argmax(alike >= alike.max() - _ROUNDING))
         if alike[start] < max(_ALIKE, 0.0 if best is None else best.alike):
             continue
         if _repeats_sooner(iq[start:], short, float(alike[start])):

@@ -107,7 +107,7 @@ class UpperHalf:
     ...     length = 8
     ...     def read(self, start, count):
     ...         return np.exp(2j * np.pi * 0.25 * np.arange(start, start + count)).astype(np.complex64)
-    >>> np.abs(UpperHalf(Tone()).read(0, 4) - 1).max() < 1e-6  # a quarter of the rate is 0 Hz now
+    >>> bool(np.abs(UpperHalf(Tone()).read(0, 4) - 1).max() < 1e-6)  # a quarter of the rate is 0 Hz now
     True
     """
 

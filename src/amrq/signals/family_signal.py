@@ -246,7 +246,7 @@ def with_bandwidth(parameters: _P, rng: np.random.Generator, baseband: Baseband,
 def data_symbols(rng: np.random.Generator, count: int, order: int, content: str) -> NDArray[np.int64]:
     """Draw symbols 0 to `order` - 1 as something sends them.
 
-    >>> data_symbols(np.random.default_rng(1), 1000, 4, "framed").max()
+    >>> int(data_symbols(np.random.default_rng(1), 1000, 4, "framed").max())
     3
     """
     symbols = rng.integers(order, size=count)
