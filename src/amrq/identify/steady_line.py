@@ -3,11 +3,11 @@
 
 A line of a look is some tens of Hz wide, so that a carrier may drift. Slow frequency keying, as FT8, JT65 and WSPR have
 it, and Morse fit into that as well. What the line holds is taken out of the look at a low rate, one ramp is taken off
-its frequency, and what is then in phase over some seconds is the
-carrier's: all of it, or a part where there are tones.
+its frequency, and what is then in phase over some seconds is the carrier's: all of it, or a part where there are tones.
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ _PIECE = 4.0
 """Seconds over which one ramp is taken off: oscillators drift so far within it."""
 _DRIFT = 0.25
 """Of the width, that a line drifts by at most in a piece."""
-_FINER = 4
-"""Values of a transform for each that would do: no line falls between them."""
+_FINER, _COARSE = 4, 2
+"""Values of a transform for each that would do: no line falls between them; and where the ramp is looked for."""
 _ALL, _DEVIATIONS = 0.9, 2.0
 """Share that a line which stays has at least: one that is elsewhere for a twentieth of the time has less, a carrier
 that drifts by a curve some 0.95. Standard deviations of the noise that may be missing."""
@@ -104,19 +104,38 @@ def steady_line(
 def _in_one_place(piece: NDArray[np.complex64], rate: float) -> tuple[float, float]:
     """Return the power of what is in phase, summed over the piece, where the best ramp is taken off; and its place."""
     count = len(piece)
+    ramps = _ramps(count)
+    none = len(ramps) // 2
+    best, where = _strongest(piece[None], rate)
+    if best < _ALL * float(np.vdot(piece, piece).real):  # else it stays, and drifts by less than a value
+        coarse = fft.fft(ramps * piece, fft.next_fast_len(_COARSE * count))
+        near = int(np.argmax(np.square(np.abs(coarse)).max(axis=1)))
+        if near != none:
+            found = _strongest(ramps[max(0, near - 1) : near + 2] * piece, rate)
+            best, where = max(found, (best, where))
+    return best, where
+
+
+def _strongest(rows: NDArray[np.complex64], rate: float) -> tuple[float, float]:
+    """Return the most power that a sine has in a row, summed over it, and its frequency, by a rate of values."""
+    count = rows.shape[1]
+    length = fft.next_fast_len(_FINER * count)
+    found = fft.fft(rows, length)
+    power = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
+    row, top = divmod(int(np.argmax(power)), length)
+    below, peak, above = power[row, top - 1], power[row, top], power[row, (top + 1) % length]
+    # A parabola through three values has its top between them.
+    aside = (above - below) / max(4 * peak - 2 * (below + above), 1e-30)
+    best, where = float(peak + (above - below) * aside / 4), float(top + aside)
+    return best / count, (where - length * (where >= length / 2)) / length * rate
+
+
+@lru_cache(maxsize=8)
+def _ramps(count: int) -> NDArray[np.complex64]:
+    """Return what takes ramps off so many values, complex64 [ramps, count], the one in the middle none at all."""
     time = (np.arange(count) - (count - 1) / 2) / count
     # Over a piece, a ramp of one value of the transform leaves 0.9 of a line's power in one of them.
     most = max(1, round(_DRIFT * count))
-    length = fft.next_fast_len(_FINER * count)
-    best, where = 0.0, 0.0
-    for drift in range(-most, most + 1):
-        straight = piece * np.exp(-1j * np.pi * drift * time * time).astype(np.complex64)
-        found = fft.fft(np.concatenate([straight, np.zeros(length - count, np.complex64)]))
-        power = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
-        top = int(np.argmax(power))
-        below, peak, above = power[top - 1], power[top], power[(top + 1) % length]
-        if peak > best:
-            # A parabola through three values has its top between them.
-            aside = (above - below) / max(4 * peak - 2 * (below + above), 1e-30)
-            best, where = float(peak + (above - below) * aside / 4), float(top + aside)
-    return best / count, (where - length * (where >= length / 2)) / length * rate
+    ramps = np.exp(-1j * np.pi * np.outer(np.arange(-most, most + 1), time * time)).astype(np.complex64)
+    ramps.setflags(write=False)
+    return ramps
