@@ -60,10 +60,15 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Not downloaded: links to the files that this environment has of it.
     for name in needed(list(made.requires or [])):
         its = distribution(name)
-        # A distribution's own packages have no list of their files: what is named as they are, it has.
-        for part in {file.parts[0] for file in its.files or []} or {name}:
+        # A distribution's own packages have no list of their files, but mostly one of what is imported.
+        listed = {file.parts[0] for file in its.files or []}
+        for part in listed or {name, *(its.read_text("top_level.txt") or "").split()}:
             link = place / part
-            if part not in ("..", "__pycache__") and not link.exists():
+            if (
+                part not in ("..", "__pycache__")
+                and not link.exists()
+                and Path(str(its.locate_file(part))).exists()
+            ):
                 link.symlink_to(its.locate_file(part))
     return folder / "clean" / "bin" / "python"
 

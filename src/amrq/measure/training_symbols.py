@@ -67,8 +67,7 @@ def find_training(band: FlatBand) -> TrainingSymbols | None:
     best: TrainingSymbols | None = None
     for short in range(first, min(last, len(iq) // (_SHORT + _SEEN_LONG + _LONG)) + 1):
         alike = _alike(iq, power, short, _SEEN * short)
-        # Symbols that are alike to the last digits are so at many places: the first of them.
-        start = int(np.argmax(alike >= alike.max() - _ROUNDING))
+        start = _most(alike)
         if alike[start] < max(_ALIKE, 0.0 if best is None else best.alike):
             continue
         if _repeats_sooner(iq[start:], short, float(alike[start])):
@@ -93,6 +92,11 @@ def _alike(iq: _Samples, power: NDArray[np.float64], lag: int, long: int) -> NDA
     return np.asarray(2 * size / np.maximum(both, 1e-30))
 
 
+def _most(alike: NDArray[np.float64]) -> int:
+    """Return the place of the most; of what is alike to the last digits at many places, the first."""
+    return int(np.argmax(alike >= alike.max() - _ROUNDING))
+
+
 def _repeats_sooner(iq: _Samples, short: int, alike: float) -> bool:
     """Return whether samples are alike at shorter lags, too."""
     own = iq[: _SEEN * short]
@@ -113,7 +117,7 @@ def _followed(iq: _Samples, power: NDArray[np.float64], short: int, start: int) 
         if len(part) <= lag + _SEEN_LONG * short:
             return best
         alike = _alike(part, own, lag, _SEEN_LONG * short)
-        place = int(np.argmax(alike))
+        place = _most(alike)
         value = float(alike[place])
         if value < max(_ALIKE, 0.0 if best is None else best.alike):
             continue
