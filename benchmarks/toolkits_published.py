@@ -167,11 +167,16 @@ def _ofdm(rng: Rng, size: int, used: NDArray[np.int64], prefix: int, count: int,
     return np.concatenate([bodies[:, size - prefix :], bodies], axis=1)
 
 
-def _carriers(rng: Rng) -> Iterator[Sent]:
-    used = np.r_[1:27, -26:0]
+def short_training() -> Complex:
+    """Return the short training symbols that a frame of IEEE 802.11a begins with, complex128 [160]."""
     short = np.zeros(64, np.complex128)
     short[np.r_[-24:0:4, 4:28:4]] = np.array([1, -1, 1, -1, -1, 1, -1, -1, 1, 1, 1, 1]) * (1 + 1j)
-    preamble = np.tile(np.fft.ifft(short) * 8 * np.sqrt(13 / 6), 3)[:160]
+    return np.tile(np.fft.ifft(short) * 8 * np.sqrt(13 / 6), 3)[:160]
+
+
+def _carriers(rng: Rng) -> Iterator[Sent]:
+    used = np.r_[1:27, -26:0]
+    preamble = short_training()
     packets = []
     for _ in range(14):
         long = _ofdm(rng, 64, used, 0, 1, 2).ravel()

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from toolkits_channel import Sent, shifted
+from toolkits_published import short_training
 
 __all__ = ["KINDS", "signals", "version"]
 
@@ -271,9 +272,7 @@ def _dvbt(rng: Rng) -> Sent:
 def _wifi(rng: Rng) -> Sent:
     rate = 20e6 * float(rng.choice([0.25, 0.5, 1]))
     used = np.r_[1:27, -26:0]
-    short = np.zeros(64, np.complex128)
-    short[np.r_[-24:0:4, 4:28:4]] = np.array([1, -1, 1, -1, -1, 1, -1, -1, 1, 1, 1, 1]) * (1 + 1j)
-    preamble = np.tile(np.fft.ifft(short) * 8 * np.sqrt(13 / 6), 3)[:160]
+    preamble = short_training()
     packets = []
     for _ in range(14):
         values = np.zeros(64, np.complex128)
