@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = [
     "BlockKernels",
     "FollowNow",
@@ -102,7 +104,7 @@ class PulseChoice(ctypes.Structure):
             _plain(allowed, np.bool_, (pulses,)),
         ]
         numbers = (1, int(cells[0]), count, pulses, levels, now[0], now[2])
-        made = cls(*numbers, *limits, now[1], *(one.ctypes.data for one in held))
+        made = cls(*numbers, *limits, now[1], *(address(one) for one in held))
         made.held = held
         return made
 
@@ -144,10 +146,10 @@ class PlaceModel(ctypes.Structure):
                 f"{width} bins from {bins[1]} on are not in {bins[0]}, or {places} places too many."
             )
         made, held = cls(), [_plain(weight, np.float32, (width,))]
-        made.weight = held[0].ctypes.data
+        made.weight = address(held[0])
         for level, (inverse, log) in tables.items():
             held += [_plain(inverse, np.float32, (places, width)), _plain(log, np.float32, (places,))]
-            made.inverse[level], made.log[level] = (one.ctypes.data for one in held[-2:])
+            made.inverse[level], made.log[level] = (address(one) for one in held[-2:])
         made.bins, made.first, made.step, made.width, made.places = *bins, width, places
         made.compared, made.least, made.independent, made.sure = limits
         made.held = held
@@ -195,7 +197,7 @@ class FollowNow(ctypes.Structure):
         """Make room for so many blocks more."""
         self._held = np.zeros((2, self.count + blocks))
         self._held[:, : self.count] = self._before
-        self.places, self.deviations = (row.ctypes.data for row in self._held)
+        self.places, self.deviations = (address(row) for row in self._held)
 
     @property
     def taken(self) -> NDArray[np.float64]:
@@ -283,7 +285,7 @@ class BlockKernels:
         run.follow.make_room(blocks)
         noises = np.empty(blocks)
         done = self._spectrum_run(
-            *(powers.ctypes.data, cells.ctypes.data, blocks, count, average.ctypes.data, *run.pointers),
-            *(places.ctypes.data, counts.ctypes.data, len(sides), noises.ctypes.data),
+            *(address(powers), address(cells), blocks, count, address(average), *run.pointers),
+            *(address(places), address(counts), len(sides), address(noises)),
         )
         return noises[: int(done)]

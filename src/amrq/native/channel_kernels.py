@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.native.line_kernels import roots
+from amrq.native.pointers import address
 
 __all__ = ["ChannelKernels"]
 
@@ -64,8 +65,8 @@ class ChannelKernels:
         if held.ndim != 2 or turns.shape != held.shape[:1] or not 0 < count <= 2 * held.shape[1]:
             raise ValueError(f"{count} bins and {turns.shape} turns do not fit spectra of {held.shape}.")
         out = np.empty((len(held), count), np.complex64)
-        given = (held.ctypes.data, *held.shape, middle % held.shape[1])
-        self._cut(*given, turns.ctypes.data, count, out.ctypes.data)
+        given = (address(held), *held.shape, middle % held.shape[1])
+        self._cut(*given, address(turns), count, address(out))
         return out
 
     def few_bins(self, samples: _Complex, window: NDArray[np.float32], bins: tuple[int, ...]) -> _Complex:
@@ -88,8 +89,8 @@ class ChannelKernels:
             )
         places, turns = _few_turns(side, bins)
         out = np.empty(len(bins), np.complex64)
-        given = (held.ctypes.data, window.ctypes.data, side, places.ctypes.data, len(bins))
-        self._few_bins(*given, roots(side).ctypes.data, turns.ctypes.data, out.ctypes.data)
+        given = (address(held), address(window), side, address(places), len(bins))
+        self._few_bins(*given, address(roots(side)), address(turns), address(out))
         return out
 
     def mixed(self, samples: _Complex, table: _Complex, start: int) -> _Complex:
@@ -104,7 +105,7 @@ class ChannelKernels:
         if held.ndim != 1 or table.ndim != 1 or not 0 <= start < len(table):
             raise ValueError(f"{start} is not a place in a table of {table.shape}.")
         out = np.empty(len(held), np.complex64)
-        self._mixed(held.ctypes.data, len(held), table.ctypes.data, len(table), start, out.ctypes.data)
+        self._mixed(address(held), len(held), address(table), len(table), start, address(out))
         return out
 
     def decimated(self, samples: _Complex, taps: NDArray[np.float32], every: int) -> _Complex:
@@ -127,7 +128,7 @@ class ChannelKernels:
                 f"{length} taps do not fit {held.shape} samples, or are no multiple of {_EIGHT}."
             )
         out = np.empty((len(held) - length) // every + 1, np.complex64)
-        self._decimated(held.ctypes.data, len(out), every, taps.ctypes.data, length, out.ctypes.data)
+        self._decimated(address(held), len(out), every, address(taps), length, address(out))
         return out
 
     def image_pairs(self, spectra: _Complex) -> tuple[NDArray[np.complex128], _Float, _Float]:
@@ -141,8 +142,8 @@ class ChannelKernels:
         """
         held, pairs = _pieces(spectra)
         products, above, below = np.empty(pairs, np.complex128), np.empty(pairs), np.empty(pairs)
-        given = (held.ctypes.data, *held.shape, pairs)
-        self._image_pairs(*given, products.ctypes.data, above.ctypes.data, below.ctypes.data)
+        given = (address(held), *held.shape, pairs)
+        self._image_pairs(*given, address(products), address(above), address(below))
         return products, above, below
 
     def image_each(self, spectra: _Complex, weight: _Float) -> NDArray[np.complex128]:
@@ -157,8 +158,8 @@ class ChannelKernels:
         if weight.ndim != 1 or len(weight) > pairs:
             raise ValueError(f"weights of {pairs} pairs are needed, not {weight.shape}.")
         each = np.empty(len(held), np.complex128)
-        given = (held.ctypes.data, *held.shape, len(weight))
-        self._image_each(*given, weight.ctypes.data, each.ctypes.data)
+        given = (address(held), *held.shape, len(weight))
+        self._image_each(*given, address(weight), address(each))
         return each
 
 

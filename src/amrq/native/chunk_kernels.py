@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["UNKNOWN", "BurstLimits", "BurstNow", "ChunkKernels", "ClockNow", "LevelLimits", "LevelNow"]
 
 UNKNOWN = -1000.0
@@ -120,9 +122,9 @@ class ChunkKernels:
         room = max(0, math.ceil(hop * clocks[1].sum() + abs(now.phase)) + 4 * len(phases) + 4 - now.number)
         room = max(room, math.ceil(hop * clocks[1].sum()) + 4 * len(phases) + 4)
         places = np.empty(room)
-        row = clocks.ctypes.data
+        row = address(clocks)
         count = self._symbol_places(
-            *(row, row + clocks.strides[0], len(phases), hop, ctypes.addressof(now), room, places.ctypes.data)
+            *(row, row + clocks.strides[0], len(phases), hop, ctypes.addressof(now), room, address(places))
         )
         return places[: int(count)]
 
@@ -154,9 +156,9 @@ class ChunkKernels:
         density = np.nan_to_num(np.array(noises[0], np.float64), nan=-1.0)
         found, borders = np.empty((3, len(ends))), np.empty(len(ends), np.bool_)
         self._chunk_levels(
-            *(ends.ctypes.data, len(ends), held.ctypes.data, len(held), power[1]),
-            *(density.ctypes.data, len(density), noises[1], ctypes.addressof(limits)),
-            *(ctypes.addressof(now), found.ctypes.data, borders.ctypes.data),
+            *(address(ends), len(ends), address(held), len(held), power[1]),
+            *(address(density), len(density), noises[1], ctypes.addressof(limits)),
+            *(ctypes.addressof(now), address(found), address(borders)),
         )
         return found, borders
 
@@ -180,8 +182,8 @@ class ChunkKernels:
             raise ValueError(f"two turns of each block are needed, not {list(turns.shape)}.")
         found = np.empty(len(chunks))
         self._chunk_middles(
-            *(turns.ctypes.data, turns.shape[1], chunks.ctypes.data, len(chunks), *window, *limits),
-            found.ctypes.data,
+            *(address(turns), turns.shape[1], address(chunks), len(chunks), *window, *limits),
+            address(found),
         )
         return found
 
@@ -205,9 +207,7 @@ class ChunkKernels:
         ):
             raise ValueError(f"parts are not within {len(held)} symbols, or have no more than {most}.")
         found = np.empty(len(ends))
-        self._correlations(
-            held.ctypes.data, ends.ctypes.data, lengths.ctypes.data, len(ends), most, found.ctypes.data
-        )
+        self._correlations(address(held), address(ends), address(lengths), len(ends), most, address(found))
         return found
 
     def burst_frames(
@@ -229,15 +229,15 @@ class ChunkKernels:
         room = len(held) // 2 + _MOST_BURSTS
         bursts, noises = np.empty((2, room), np.int64), np.empty(room)
         count = self._burst_frames(
-            *(held.ctypes.data, before, len(held) - before, margin, ctypes.addressof(limits)),
-            *(ctypes.addressof(now), room, bursts.ctypes.data, noises.ctypes.data),
+            *(address(held), before, len(held) - before, margin, ctypes.addressof(limits)),
+            *(ctypes.addressof(now), room, address(bursts), address(noises)),
         )
         return list(zip(*bursts[:, :count].tolist(), noises[:count].tolist(), strict=True))
 
     def largest_part(self, samples: _Complex) -> float:
         """Return the largest real or imaginary part of samples, [n], by size; NaN or infinite where one is."""
         held = np.ascontiguousarray(samples, np.complex64)
-        size = self._largest_size(held.ctypes.data, 2 * held.size)
+        size = self._largest_size(address(held), 2 * held.size)
         return float(np.array(size, np.int32).view(np.float32))
 
     def rails(self, samples: _Complex, tops: _Float, at: _Float, beside: _Float) -> None:
@@ -253,4 +253,4 @@ class ChunkKernels:
         kinds = (one.shape == (4,) and one.dtype == np.float64 for one in (tops, at, beside))
         if held.ndim != 1 or not len(held) or not all(kinds):
             raise ValueError("samples and three arrays of four numbers are needed.")
-        self._rails(held.ctypes.data, len(held), *(one.ctypes.data for one in (tops, at, beside)))
+        self._rails(address(held), len(held), *(address(one) for one in (tops, at, beside)))

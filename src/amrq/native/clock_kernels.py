@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["ClockKernels", "ClockLimits", "ClockTrack", "ClockWindow", "Tone"]
 
 _LANES, _LONGEST, _MOST_BINS = 16, 256, 3072  # transforms side by side, and values of each and bins at most
@@ -69,7 +71,7 @@ class ClockWindow:
         self._kept = [
             np.stack((one.real, one.imag)).astype(np.float32) for one in (turns, roots)
         ]  # as long as the structure that points to them
-        self.structure = _Window(window, bins, reach, size, *(one.ctypes.data for one in self._kept))
+        self.structure = _Window(window, bins, reach, size, *(address(one) for one in self._kept))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is made again: a pointer means nothing elsewhere."""
@@ -112,8 +114,8 @@ class ClockKernels:
             raise ValueError(f"ends above 0 of {len(starts)} windows are needed.")
         found = np.empty((5, len(starts)))
         self._clock_tones(
-            *(line.ctypes.data, starts.ctypes.data, ends.ctypes.data, len(starts)),
-            *(ctypes.addressof(window.structure), ctypes.addressof(limits), found.ctypes.data),
+            *(address(line), address(starts), address(ends), len(starts)),
+            *(ctypes.addressof(window.structure), ctypes.addressof(limits), address(found)),
         )
         return found
 
@@ -147,7 +149,7 @@ class ClockKernels:
         told, seen = np.empty((2, number)), np.empty(number, np.bool_)
         pointers = (ctypes.c_void_p * 3)(*(ctypes.addressof(window.structure) for window in windows))
         self._clock_follow(
-            *(line.ctypes.data, begin, count, first, number, ctypes.addressof(pointers)),
-            *(ctypes.addressof(limits), ctypes.addressof(now), told.ctypes.data, seen.ctypes.data),
+            *(address(line), begin, count, first, number, ctypes.addressof(pointers)),
+            *(ctypes.addressof(limits), ctypes.addressof(now), address(told), address(seen)),
         )
         return told, seen

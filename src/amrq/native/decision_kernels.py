@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["DecisionKernels", "Splits"]
 
 _MOST = 1024
@@ -63,5 +65,5 @@ class DecisionKernels:
         found = Splits(
             np.empty(sets, np.int64), np.empty(sets, np.float32), np.empty((sets, columns), np.float32)
         )
-        self._splits(held.ctypes.data, sets, count, columns, *(one.ctypes.data for one in found))
+        self._splits(address(held), sets, count, columns, *(address(one) for one in found))
         return found

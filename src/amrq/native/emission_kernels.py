@@ -9,6 +9,8 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["EmissionKernels"]
 
 _Reals = NDArray[np.float64]
@@ -64,7 +66,7 @@ class EmissionKernels:
         """
         held = _row(evidence)
         on, room = np.empty(len(held), np.bool_), np.empty(2 * len(held))
-        self._two_states(held.ctypes.data, len(held), price, on.ctypes.data, room.ctypes.data)
+        self._two_states(address(held), len(held), price, address(on), address(room))
         return on
 
     def falling(self, values: _Reals) -> tuple[_Reals, NDArray[np.int64]]:
@@ -75,7 +77,7 @@ class EmissionKernels:
         """
         held = _row(values)
         means, counts = np.empty(len(held)), np.empty(len(held), np.int64)
-        pools = self._falling(held.ctypes.data, len(held), means.ctypes.data, counts.ctypes.data)
+        pools = self._falling(address(held), len(held), address(means), address(counts))
         return means[:pools], counts[:pools]
 
     def windowed(
@@ -104,8 +106,8 @@ class EmissionKernels:
             raise ValueError(f"stretches of {length} must lie within the {len(held)} samples.")
         weights, out = np.ascontiguousarray(window), np.empty((len(places), length), np.complex64)
         self._windowed(
-            *(held.ctypes.data, places.ctypes.data, len(places), weights.ctypes.data, length),
-            out.ctypes.data,
+            *(address(held), address(places), len(places), address(weights), length),
+            address(out),
         )
         return out
 
@@ -115,7 +117,7 @@ class EmissionKernels:
             raise ValueError(f"complex64 [n] is needed, not {samples.dtype} {list(samples.shape)}.")
         held = np.ascontiguousarray(samples)
         out = np.empty(len(held), np.complex64)
-        self._moved(held.ctypes.data, len(held), float(cycles), out.ctypes.data)
+        self._moved(address(held), len(held), float(cycles), address(out))
         return out
 
     def largest_squares(self, rows: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -123,7 +125,7 @@ class EmissionKernels:
         if rows.dtype != np.complex64 or rows.ndim != 2 or not rows.shape[1]:
             raise ValueError(f"complex64 [rows, length] is needed, not {rows.dtype} {list(rows.shape)}.")
         held, out = np.ascontiguousarray(rows), np.empty(len(rows), np.float32)
-        self._largest_squares(held.ctypes.data, *held.shape, out.ctypes.data)
+        self._largest_squares(address(held), *held.shape, address(out))
         return out
 
     def squares(self, values: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -132,7 +134,7 @@ class EmissionKernels:
             raise ValueError(f"complex64 is needed, not {values.dtype}.")
         held = np.ascontiguousarray(values)
         out = np.empty(held.shape, np.float32)
-        self._squares(held.ctypes.data, held.size, out.ctypes.data)
+        self._squares(address(held), held.size, address(out))
         return out
 
     def summed_powers(self, spectra: NDArray[np.complex64]) -> _Reals:
@@ -140,7 +142,7 @@ class EmissionKernels:
         if spectra.dtype != np.complex64 or spectra.ndim != 2:
             raise ValueError(f"complex64 [rows, length] is needed, not {spectra.dtype}.")
         held, sums = np.ascontiguousarray(spectra), np.zeros(spectra.shape[1])
-        self._add_powers(held.ctypes.data, *held.shape, sums.ctypes.data)
+        self._add_powers(address(held), *held.shape, address(sums))
         return sums
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["FamilyKernels"]
 
 _MOST = 16384
@@ -67,8 +69,8 @@ class FamilyKernels:
         phases, room = np.empty((_KINDS, _BINS), np.float32), np.empty(15 * count, np.float32)
         smooth = np.ascontiguousarray(smooth, np.float32)
         self._family_rows(
-            *(raw.ctypes.data, boxed.ctypes.data, count, window.ctypes.data, smooth.ctypes.data),
-            *(time.ctypes.data, rows.ctypes.data, phases.ctypes.data, room.ctypes.data),
+            *(address(raw), address(boxed), count, address(window), address(smooth)),
+            *(address(time), address(rows), address(phases), address(room)),
         )
         return time, rows, phases
 
@@ -86,16 +88,14 @@ class FamilyKernels:
             raise ValueError(f"{_KINDS} spectra are needed, not {len(spectra)}.")
         frequency, powers = np.empty((12, count // _FRAMES), np.float32), np.empty((3, count), np.float32)
         means = np.empty(3, np.float32)
-        self._family_spectra(
-            spectra.ctypes.data, count, frequency.ctypes.data, powers.ctypes.data, means.ctypes.data
-        )
+        self._family_spectra(address(spectra), count, address(frequency), address(powers), address(means))
         return frequency, powers, means
 
     def family_powers(self, spectra: _Complex) -> tuple[_Float, float]:
         """Return powers of spectra, complex64 [rows, n], and their mean."""
         _length(spectra, np.complex64, 2)
         powers = np.empty(spectra.shape, np.float32)
-        mean = float(self._family_powers(spectra.ctypes.data, *spectra.shape, powers.ctypes.data))
+        mean = float(self._family_powers(address(spectra), *spectra.shape, address(powers)))
         return powers, mean
 
     def family_lags(self, spectra: _Complex, means: _Float, blocks: _Complex, mean: float) -> _Float:
@@ -117,8 +117,8 @@ class FamilyKernels:
             )
         lag = np.empty((8, count // _FRAMES), np.float32)
         self._family_lags(
-            *(spectra.ctypes.data, means.ctypes.data, count, blocks.ctypes.data, mean, _BLOCKS),
-            lag.ctypes.data,
+            *(address(spectra), address(means), count, address(blocks), mean, _BLOCKS),
+            address(lag),
         )
         return lag
 

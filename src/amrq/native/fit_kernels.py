@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["FitKernels", "FitRounds", "PointFit"]
 
 _STRETCH, _MOST_POINTS, _MOST_PHASES = 64, 1024, 16
@@ -88,7 +90,7 @@ class FitKernels:
         held, given = np.ascontiguousarray(symbols), np.ascontiguousarray(points)
         decisions, found = np.empty(len(held), np.complex64), np.empty(2)
         self._fit_points(
-            *(held.ctypes.data, len(held), given.ctypes.data, len(given), how.symmetry, how.phases),
-            *(how.rounds, how.least_noise, decisions.ctypes.data, found.ctypes.data),
+            *(address(held), len(held), address(given), len(given), how.symmetry, how.phases),
+            *(how.rounds, how.least_noise, address(decisions), address(found)),
         )
         return PointFit(float(found[0]), float(found[1]), decisions)

@@ -31,6 +31,7 @@ from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
 from amrq.native.order_kernels import OrderKernels
 from amrq.native.point_kernels import PointKernels
+from amrq.native.pointers import address
 from amrq.native.pulse_kernels import PulseKernels
 from amrq.native.receive_kernels import ReceiveKernels
 from amrq.native.segment_kernels import SegmentKernels
@@ -187,17 +188,17 @@ class Kernels(
         while True:
             places, sums = np.empty((most, 4), np.int32), np.empty(most, np.float32)
             count = self._rectangles(
-                cells.ctypes.data,
+                address(cells),
                 rows,
                 columns,
                 *thresholds.shape,
-                thresholds.ctypes.data,
-                widest.ctypes.data,
-                room.ctypes.data,
-                tops.ctypes.data,
-                None if mask is None else mask.ctypes.data,
-                places.ctypes.data,
-                sums.ctypes.data,
+                address(thresholds),
+                address(widest),
+                address(room),
+                address(tops),
+                None if mask is None else address(mask),
+                address(places),
+                address(sums),
                 most,
             )
             if mask is not None or count <= most:
@@ -227,14 +228,14 @@ class Kernels(
         tops = _taken(self._tops, mask.size)
         painted = np.empty(len(values), np.uint8)
         self._paint(
-            places.ctypes.data,
-            values.ctypes.data,
+            address(places),
+            address(values),
             len(values),
             alike,
-            painted.ctypes.data,
-            tops.ctypes.data,
+            address(painted),
+            address(tops),
             *mask.shape,
-            mask.ctypes.data,
+            address(mask),
         )
         self._tops.append(tops)
 
@@ -276,14 +277,14 @@ class Kernels(
         ):
             raise ValueError("columns of stripes must be used.")
         self._paint_lasting(
-            rows.ctypes.data,
+            address(rows),
             rows.shape[1],
-            stripes.ctypes.data,
-            excess.ctypes.data,
+            address(stripes),
+            address(excess),
             len(excess),
             *shares,
-            places.ctypes.data,
-            tops.ctypes.data,
+            address(places),
+            address(tops),
             tops.shape[1],
         )
         return tops
@@ -319,15 +320,15 @@ class Kernels(
         if columns < 4:
             raise ValueError(f"there must be 4 columns at least, not {columns}.")
         self._whiten(
-            frames.ctypes.data,
+            address(frames),
             rows,
             columns,
-            inverse.ctypes.data,
-            None if gains is None else gains.ctypes.data,
-            left_out.ctypes.data,
-            cells.ctypes.data,
+            address(inverse),
+            None if gains is None else address(gains),
+            address(left_out),
+            address(cells),
             wide,
-            sums.ctypes.data,
+            address(sums),
         )
 
     def local_mean(
@@ -353,14 +354,14 @@ class Kernels(
         bins = len(values)
         room, out = np.empty(7 * bins + 8), np.empty(bins)
         self._local_mean(
-            values.ctypes.data,
-            free.ctypes.data,
+            address(values),
+            address(free),
             bins,
             width,
             fewest,
-            otherwise.ctypes.data,
-            room.ctypes.data,
-            out.ctypes.data,
+            address(otherwise),
+            address(room),
+            address(out),
         )
         return out
 
@@ -387,15 +388,15 @@ class Kernels(
         while True:
             places, sums = np.empty((most, 2), np.int32), np.empty(most)
             count = self._stripes(
-                row.ctypes.data,
+                address(row),
                 len(row),
-                widths.ctypes.data,
-                thresholds.ctypes.data,
+                address(widths),
+                address(thresholds),
                 len(widths),
-                running.ctypes.data,
-                tops.ctypes.data,
-                places.ctypes.data,
-                sums.ctypes.data,
+                address(running),
+                address(tops),
+                address(places),
+                address(sums),
                 most,
             )
             if count <= most:
@@ -409,7 +410,7 @@ class Kernels(
         if wide < 1 or columns % wide:
             raise ValueError(f"{columns} columns are no multiple of {wide}.")
         out = np.empty((rows, columns // wide), np.float32)
-        self._capped_means(values.ctypes.data, rows, columns, wide, cap, out.ctypes.data)
+        self._capped_means(address(values), rows, columns, wide, cap, address(out))
         return out
 
     def lower_means(self, values: _Float32) -> _Float32:
@@ -418,7 +419,7 @@ class Kernels(
         if not 0 < len(values) <= MOST_ROWS:
             raise ValueError(f"there must be 1 to {MOST_ROWS} rows, not {len(values)}.")
         out = np.empty(values.shape[1], np.float32)
-        self._lower_means(values.ctypes.data, *values.shape, out.ctypes.data)
+        self._lower_means(address(values), *values.shape, address(out))
         return out
 
     def folds(
@@ -452,17 +453,17 @@ class Kernels(
         room = np.empty(12 * len(iq) + 64, np.float32)
         out = np.empty((len(lags), len(parts)), np.float32)
         self._folds(
-            real.ctypes.data,
-            imaginary.ctypes.data,
+            address(real),
+            address(imaginary),
             len(iq),
-            *(values.ctypes.data for values in whole),
+            *(address(values) for values in whole),
             len(lags),
-            parts.ctypes.data,
+            address(parts),
             len(parts),
             rows,
             spread,
-            room.ctypes.data,
-            out.ctypes.data,
+            address(room),
+            address(out),
         )
         return out
 
@@ -482,13 +483,13 @@ class Kernels(
         whole = [np.ascontiguousarray(values, np.int32) for values in (lags, steps)]
         room, out = np.empty(2 * len(iq), np.float32), np.empty(len(lags), np.float32)
         self._repetitions(
-            real.ctypes.data,
-            imaginary.ctypes.data,
+            address(real),
+            address(imaginary),
             len(iq),
-            *(values.ctypes.data for values in whole),
+            *(address(values) for values in whole),
             len(lags),
-            room.ctypes.data,
-            out.ctypes.data,
+            address(room),
+            address(out),
         )
         return out
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["EvenLevels", "LevelKernels", "LevelRounds", "LevelSolution"]
 
 _SIDE = 2
@@ -117,7 +119,7 @@ class LevelKernels:
                 f"{count} symbols of {step:g} from {away:g} do not lie within {len(held)} samples."
             )
         out = np.empty((phases, count))
-        self._symbol_means(sums.ctypes.data, held.ctypes.data, step, away, count, phases, out.ctypes.data)
+        self._symbol_means(address(sums), address(held), step, away, count, phases, address(out))
         return out
 
     def level_fit(self, means: _Reals, centre: float, half: float, how: LevelRounds) -> LevelSolution | None:
@@ -138,8 +140,8 @@ class LevelKernels:
         start, solution = np.array([centre, half]), np.empty(2 * _SIDE + 2)
         points, room = np.empty(len(held)), np.empty(len(held))
         left = self._level_fit(
-            *(held.ctypes.data, len(held), how.levels - 1, start.ctypes.data, how.rounds),
-            *(how.ridge, how.singular, solution.ctypes.data, points.ctypes.data, room.ctypes.data),
+            *(address(held), len(held), how.levels - 1, address(start), how.rounds),
+            *(how.ridge, how.singular, address(solution), address(points), address(room)),
         )
         if left < 0:
             return None
@@ -159,7 +161,7 @@ class LevelKernels:
             raise ValueError(f"{len(held)} values cannot be fitted {levels} levels.")
         found, numbers = np.empty(2), np.zeros(len(held), np.int64)
         error = self._even_levels(
-            *(held.ctypes.data, len(held), levels - 1, half, rounds, found.ctypes.data, numbers.ctypes.data)
+            *(address(held), len(held), levels - 1, half, rounds, address(found), address(numbers))
         )
         return EvenLevels(error if error >= 0 else math.inf, float(found[0]), float(found[1]), numbers)
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["CHIRPS", "LineChirps", "LineGrid", "LineKernels"]
 
 CHIRPS = 16
@@ -75,7 +77,7 @@ class LineGrid:
         table[0, :, :columns], table[1, :, :columns] = straighten.T.real, straighten.T.imag
         self._kept = (table, roots(2 * _BLOCKS))
         self.pointer = ctypes.pointer(
-            _Grid(window, self.drifts, *steps, *broad, *(one.ctypes.data for one in self._kept))
+            _Grid(window, self.drifts, *steps, *broad, *(address(one) for one in self._kept))
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -126,9 +128,7 @@ class LineChirps:
         self.length = length
         self._given = (table, allowed, numbers, least, steps)
         held = (table, roots(bins), allowed, *numbers)
-        self.pointer = ctypes.pointer(
-            _Chirps(length, bins, *steps, least, *(one.ctypes.data for one in held))
-        )
+        self.pointer = ctypes.pointer(_Chirps(length, bins, *steps, least, *(address(one) for one in held)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is made again: a pointer means nothing elsewhere."""
@@ -183,7 +183,7 @@ class LineKernels:
         """Return exp(-2j pi cycles), complex64 of the same shape; for finite cycles."""
         held = np.ascontiguousarray(cycles, np.float64)
         out = np.empty(held.shape, np.complex64)
-        self._turned(held.ctypes.data, held.size, out.ctypes.data)
+        self._turned(address(held), held.size, address(out))
         return out
 
     def line_functions(
@@ -206,12 +206,12 @@ class LineKernels:
             raise ValueError(f"{len(symbols)} symbols do not fit into {stride}.")
         begin = stride - len(symbols)
         self._line_functions(
-            symbols.ctypes.data,
-            powers.ctypes.data,
+            address(symbols),
+            address(powers),
             len(powers),
-            rings.ctypes.data,
+            address(rings),
             largest,
-            shaped.ctypes.data,
+            address(shaped),
             stride,
             begin,
         )
@@ -233,13 +233,13 @@ class LineKernels:
                 f"{steps} steps need more than {stride} symbols and {energies.shape[1]} spectra."
             )
         self._line_spectra(
-            shaped.ctypes.data,
+            address(shaped),
             stride,
             stride,
             steps,
-            roots(_BINS).ctypes.data,
-            powers.ctypes.data,
-            energies.ctypes.data,
+            address(roots(_BINS)),
+            address(powers),
+            address(energies),
             energies.shape[1],
         )
 
@@ -266,12 +266,12 @@ class LineKernels:
             np.empty((2, steps)),
         )
         self._line_averages(
-            powers.ctypes.data,
-            energies.ctypes.data,
+            address(powers),
+            address(energies),
             rows,
             steps,
-            barred.ctypes.data,
-            *(one.ctypes.data for one in found),
+            address(barred),
+            *(address(one) for one in found),
         )
         return found
 
@@ -305,17 +305,17 @@ class LineKernels:
             raise ValueError(f"{steps} windows of {grid.window} symbols need more than {stride}.")
         found, broad = np.zeros((3, _FUNCTIONS, steps)), np.zeros((_FUNCTIONS, steps), np.bool_)
         self._line_fits(
-            shaped.ctypes.data,
+            address(shaped),
             stride,
             stride,
             steps,
-            orders.ctypes.data,
-            seen.ctypes.data,
-            near.ctypes.data,
+            address(orders),
+            address(seen),
+            address(near),
             grid.pointer,
             *limits,
-            found.ctypes.data,
-            broad.ctypes.data,
+            address(found),
+            address(broad),
         )
         return found, broad
 
@@ -342,16 +342,16 @@ class LineKernels:
             raise ValueError(f"there is no window of {length} symbols at {first}.")
         peaks, tops = np.empty((2, _FUNCTIONS), np.int64), np.empty(_FUNCTIONS, np.float32)
         self._line_chirps(
-            shaped.ctypes.data,
+            address(shaped),
             stride,
             first,
             length,
-            table.ctypes.data,
+            address(table),
             bins,
-            roots(bins).ctypes.data,
-            allowed.ctypes.data,
-            peaks.ctypes.data,
-            tops.ctypes.data,
+            address(roots(bins)),
+            address(allowed),
+            address(peaks),
+            address(tops),
         )
         return peaks[0], peaks[1], tops
 
@@ -387,8 +387,8 @@ class LineKernels:
         found = np.zeros((2, _FUNCTIONS, steps))
         seen = np.zeros((_FUNCTIONS, steps), np.bool_)
         any_seen = self._line_searches(
-            *(shaped.ctypes.data, stride, steps, first, settled.ctypes.data, lined.ctypes.data),
-            *(chirps.pointer, last.ctypes.data, found.ctypes.data, seen.ctypes.data),
+            *(address(shaped), stride, steps, first, address(settled), address(lined)),
+            *(chirps.pointer, address(last), address(found), address(seen)),
         )
         return (found, seen) if any_seen else None
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = [
     "INSTRUCTIONS",
     "CompiledNetwork",
@@ -161,7 +163,7 @@ class CompiledNetwork:
         prepare.argtypes, prepare.restype = [ctypes.c_void_p] * 2, ctypes.c_int64
         needed = int(prepare(ctypes.byref(self._network), None))
         memory = np.zeros(needed + _ALIGNMENT, np.uint8)
-        prepare(ctypes.byref(self._network), self._address(memory[-memory.ctypes.data % _ALIGNMENT :]))
+        prepare(ctypes.byref(self._network), self._address(memory[-address(memory) % _ALIGNMENT :]))
         self._outputs = len(layers[-1].weights)
         self._run = library.amrq_network_run
         self._run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
@@ -175,7 +177,7 @@ class CompiledNetwork:
 
     def _address(self, array: NDArray[Any]) -> int:
         self._arrays.append(array)
-        return int(array.ctypes.data)
+        return address(array)
 
     def _described(self, layer: NetworkLayer, aligned: bool) -> _Layer:
         arrays = layer_arrays(layer, aligned)
@@ -185,7 +187,7 @@ class CompiledNetwork:
         """Return chunks float32 `[N, 2, 32]` of unit RMS as integers: 2^12 times, rounded half to even, saturated."""
         given = np.ascontiguousarray(iq, np.float32)
         found = np.empty(given.shape, np.int16)
-        self._received(given.ctypes.data, given.size, found.ctypes.data)
+        self._received(address(given), given.size, address(found))
         return found
 
     def run(self, iq: NDArray[np.int16]) -> NDArray[np.int64]:
@@ -196,7 +198,7 @@ class CompiledNetwork:
             raise ValueError(f"chunks must be int16 [N, 2, {_LANES}], not {iq.dtype} {list(iq.shape)}.")
         given = np.ascontiguousarray(iq)
         scores = np.empty((len(given), self._outputs), np.int64)
-        self._run(ctypes.byref(self._network), given.ctypes.data, len(given), scores.ctypes.data)
+        self._run(ctypes.byref(self._network), address(given), len(given), address(scores))
         return scores
 
     def run_layers(
@@ -215,7 +217,7 @@ class CompiledNetwork:
         sides = np.ascontiguousarray(side, np.int16)
         scores = np.empty((len(rows), self._outputs), np.int64)
         self._run_layers(
-            ctypes.byref(self._network), rows.ctypes.data, sides.ctypes.data, len(rows), scores.ctypes.data
+            ctypes.byref(self._network), address(rows), address(sides), len(rows), address(scores)
         )
         return scores
 

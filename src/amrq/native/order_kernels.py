@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["OrderKernels"]
 
 
@@ -51,5 +53,5 @@ class OrderKernels:
         held = np.ascontiguousarray(rows)
         count = held.shape[1]
         found, room = np.empty((len(held), 2), held.dtype), np.empty(2 * count + 9, held.dtype)
-        function(held.ctypes.data, len(held), count, place, room.ctypes.data, found.ctypes.data)
+        function(address(held), len(held), count, place, address(room), address(found))
         return found

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = [
     "LONGEST_CHUNK",
     "MOST_CHUNKS",
@@ -169,7 +171,7 @@ class PointKind:
             raise ValueError("orders of powers are numbers from 1 on.")
         self._orders = np.array(orders, np.int32)
         self._kept: dict[int, tuple[PointLevel, _Float]] = {}
-        self._kind = _Kind(symmetry, on_a_line, len(orders), self._orders.ctypes.data, nearest)
+        self._kind = _Kind(symmetry, on_a_line, len(orders), address(self._orders), nearest)
         self._rules, self._radii = _Rules(*rules), int(rules.radii)
         self.kind, self.rules = ctypes.addressof(self._kind), ctypes.addressof(self._rules)
 
@@ -192,7 +194,7 @@ class PointKind:
         self._kept[level_db] = level, firsts
         arrays = firsts, level.scores, level.harmonic, level.information
         sizes = level.reach, level.per_unit, level.amplitude, level.side
-        self._kind.levels[number] = _Level(*(array.ctypes.data for array in arrays), *sizes)
+        self._kind.levels[number] = _Level(*(address(array) for array in arrays), *sizes)
 
 
 class PointPlaces:
@@ -229,7 +231,7 @@ class PointPlaces:
             _apart(turns[np.outer(np.arange(count), np.arange(8))]).astype(np.float32),
             _apart(noise).astype(np.float32),
         )
-        self._places = _Places(count, length, rows, bins // rows, *(one.ctypes.data for one in self._kept))
+        self._places = _Places(count, length, rows, bins // rows, *(address(one) for one in self._kept))
         self.places = ctypes.addressof(self._places)
 
     @staticmethod
@@ -318,7 +320,7 @@ class PointKernels:
         sizes = [one.chunks.size for one in asked]
         out = np.empty(3 * sum(sizes), np.complex64)
         numbers = np.zeros((len(asked), _NUMBERS))
-        symbols, at, row = [], out.ctypes.data, numbers.ctypes.data
+        symbols, at, row = [], address(out), address(numbers)
         start = 0
         items = (_Asked * len(asked))()
         for number, one in enumerate(asked):
@@ -329,7 +331,7 @@ class PointKernels:
                 )
             symbols.append(out[start : start + 3 * sizes[number]].reshape(3, *places.shape))
             items[number] = _Asked(
-                *(chunks.ctypes.data, one.kind.kind, places.places, one.kind.rules),
+                *(address(chunks), one.kind.kind, places.places, one.kind.rules),
                 *(at + 8 * start, row + 8 * _NUMBERS * number),
                 None if one.last is None else ctypes.addressof(one.last),
                 *(one.es_n0_db, min(one.rough_db, _NEVER_DB)),
@@ -370,15 +372,15 @@ class PointKernels:
         expected = np.empty_like(turned)
         room, found = np.empty(_ROOM * turned.size, np.float32), _room_for_found()
         state = self._point_level(
-            turned.ctypes.data,
+            address(turned),
             kind.kind,
             places.places,
             kind.rules,
             es_n0_db,
             add_noise,
-            expected.ctypes.data,
-            room.ctypes.data,
-            found.ctypes.data,
+            address(expected),
+            address(room),
+            address(found),
         )
         return int(found[_LEVEL]) if state else (turned, expected, _found(found))
 
@@ -406,11 +408,11 @@ class PointKernels:
             raise ValueError(f"16 derivatives and their covariance are needed, not {shapes}.")
         statistic = ctypes.c_double()
         freedom = self._point_misfit(
-            mean.ctypes.data,
-            information.ctypes.data,
+            address(mean),
+            address(information),
             symbols,
-            flags.ctypes.data,
-            limits.ctypes.data,
+            address(flags),
+            address(limits),
             ctypes.addressof(statistic),
         )
         return None if freedom < 0 else (statistic.value, int(freedom))

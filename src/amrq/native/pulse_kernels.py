@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["PulseKernels"]
 
 _MOST_BINS, _MOST_PLACES = 4096, 256
@@ -70,8 +72,8 @@ class PulseKernels:
             raise ValueError(f"{cells} cells and means for {levels} levels of {pulses} pulses are needed.")
         best, level = np.empty(pulses, np.float32), np.empty(pulses, np.int64)
         self._pulse_likelihoods(
-            *(power.ctypes.data, cells, inverse.ctypes.data, means.ctypes.data, levels, pulses, counted),
-            *(best.ctypes.data, level.ctypes.data),
+            *(address(power), cells, address(inverse), address(means), levels, pulses, counted),
+            *(address(best), address(level)),
         )
         return best, level
 
@@ -97,14 +99,14 @@ class PulseKernels:
             raise ValueError(f"edges of cells must rise, from 0 to {bins} at most.")
         powers, means = np.empty((blocks, bins), np.float32), np.empty((blocks, len(edges) - 1))
         self._hann_powers(
-            held.ctypes.data,
+            address(held),
             blocks,
             bins,
             most,
-            edges.ctypes.data,
+            address(edges),
             len(edges) - 1,
-            powers.ctypes.data,
-            means.ctypes.data,
+            address(powers),
+            address(means),
         )
         return powers, means
 
@@ -144,16 +146,16 @@ class PulseKernels:
             )
         found = np.empty((len(powers), 5))
         self._pulse_places(
-            powers.ctypes.data,
+            address(powers),
             len(powers),
             powers.shape[1],
             first,
             width,
-            inverse.ctypes.data,
-            log.ctypes.data,
-            weight.ctypes.data,
+            address(inverse),
+            address(log),
+            address(weight),
             places,
             compared,
-            found.ctypes.data,
+            address(found),
         )
         return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.native.line_kernels import roots
+from amrq.native.pointers import address
 
 __all__ = [
     "CarrierLimits",
@@ -166,7 +167,7 @@ class ReceiveKernels:
         ]  # kept until the call returns
         if tuple(array.shape for array in held) != shapes:
             raise ValueError(f"what {steps} steps show has other shapes than {shapes}.")
-        given = _Lines(*(array.ctypes.data for array in held))
+        given = _Lines(*(address(array) for array in held))
         told, which = np.empty((3, steps)), np.empty((4, steps), np.int64)
         known = np.isfinite(middles)
         coming = np.where(known, middles, 0.0)
@@ -175,12 +176,12 @@ class ReceiveKernels:
             first,
             ctypes.addressof(given),
             ctypes.addressof(limits),
-            coming.ctypes.data,
-            known.ctypes.data,
+            address(coming),
+            address(known),
             len(coming),
             ctypes.addressof(now),
-            told.ctypes.data,
-            which.ctypes.data,
+            address(told),
+            address(which),
         )
         return told, which, int(used)
 
@@ -204,9 +205,9 @@ class ReceiveKernels:
             phases = np.ascontiguousarray(phases, np.float32).reshape(len(held))
         out, now = np.empty(len(held), np.complex64), ctypes.c_double(turn)
         self._carrier_turned(
-            *(held.ctypes.data, len(rates), rates.ctypes.data),
-            *(None if one is None else one.ctypes.data for one in (drifts, phases)),
-            *(ctypes.addressof(now), out.ctypes.data),
+            *(address(held), len(rates), address(rates)),
+            *(None if one is None else address(one) for one in (drifts, phases)),
+            *(ctypes.addressof(now), address(out)),
         )
         return out, float(now.value)
 
@@ -224,7 +225,7 @@ class ReceiveKernels:
         if span < 8 or span % 8 or hop % span:
             raise ValueError(f"spans of {span} samples do not fill {hop}, or are no multiple of 8.")
         out = np.empty(len(held) * (hop // span))
-        self._span_powers(held.ctypes.data, *held.shape, first, hop, span, most, out.ctypes.data)
+        self._span_powers(address(held), *held.shape, first, hop, span, most, address(out))
         return out
 
     def channel_filtered(
@@ -258,10 +259,10 @@ class ReceiveKernels:
         power, samples = np.empty(blocks * (hop // _SPAN)), np.empty((blocks, hop), np.complex64)
         halves = np.empty((len(power), 2), np.complex64)
         limits = (filters.most, filters.line_most)
-        given = _Filters(bins, filters.first, hop, *limits, weights.ctypes.data, roots(bins).ctypes.data)
+        given = _Filters(bins, filters.first, hop, *limits, address(weights), address(roots(bins)))
         self._channel_filtered(
-            *(held.ctypes.data, blocks, responses.ctypes.data, which.ctypes.data, ctypes.addressof(given)),
-            *(power.ctypes.data, samples.ctypes.data, halves.ctypes.data),
+            *(address(held), blocks, address(responses), address(which), ctypes.addressof(given)),
+            *(address(power), address(samples), address(halves)),
         )
         return power, samples, halves
 
@@ -277,7 +278,7 @@ class ReceiveKernels:
             raise ValueError(f"turns for blocks of {held.shape} samples are needed.")
         rate = np.ascontiguousarray(rate)
         out = np.empty((3, len(held)), np.complex128)
-        self._block_turns(held.ctypes.data, *held.shape, rate.ctypes.data, out.ctypes.data)
+        self._block_turns(address(held), *held.shape, address(rate), address(out))
         return out
 
     def interpolate(self, samples: _Complex, places: _Float, taps: _Single) -> _Complex:
@@ -300,12 +301,12 @@ class ReceiveKernels:
             raise ValueError(f"places are not within {len(held)} samples.")
         out = np.empty(len(places), np.complex64)
         self._interpolate(
-            held.ctypes.data,
-            places.ctypes.data,
+            address(held),
+            address(places),
             len(places),
-            taps.ctypes.data,
+            address(taps),
             len(taps) - 1,
-            out.ctypes.data,
+            address(out),
         )
         return out
 
@@ -314,7 +315,7 @@ class ReceiveKernels:
         held = np.ascontiguousarray(symbols, np.complex64)
         if held.ndim != 1 or not 0 < most < max(len(held), 2):
             raise ValueError(f"there are too few symbols, {held.shape}, for a distance of {most}.")
-        return float(self._correlation(held.ctypes.data, len(held), most))
+        return float(self._correlation(address(held), len(held), most))
 
 
 def _weights(weights: _Single) -> _Single:

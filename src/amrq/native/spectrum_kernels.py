@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["LEAST_BINS", "MOST_BINS", "SpectrumKernels", "Transform"]
 
 LEAST_BINS, MOST_BINS = 256, 1 << 16
@@ -56,16 +58,16 @@ class Transform:
                 f"{len(out)} frames, {hop} samples apart, need {needed} samples, not {len(samples)}."
             )
         self._function(
-            samples.ctypes.data,
+            address(samples),
             len(out),
             hop,
             self._rows,
             self._columns,
-            self._window.ctypes.data,
-            self._turns.ctypes.data,
-            self._roots.ctypes.data,
-            self._room.ctypes.data,
-            out.ctypes.data,
+            address(self._window),
+            address(self._turns),
+            address(self._roots),
+            address(self._room),
+            address(out),
         )
 
 
@@ -103,7 +105,7 @@ class SpectrumKernels:
         if samples.dtype != np.complex64 or samples.ndim != 1 or stride < 1:
             raise ValueError(f"samples must be complex64 with one axis, not {samples.dtype}.")
         held = np.ascontiguousarray(samples)
-        return bool(self._usable(held.ctypes.data, len(held), stride, limit))
+        return bool(self._usable(address(held), len(held), stride, limit))
 
 
 @functools.lru_cache(maxsize=8)
@@ -130,7 +132,7 @@ def _tables(bins: int) -> tuple[int, int, NDArray[np.float32], NDArray[np.float3
 def _aligned(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Return values as float32 that begin where a line of the cache does: vectors lie in one line then, not in two."""
     room = np.empty(values.size + 16, np.float32)
-    first = -room.ctypes.data // 4 % 16
+    first = -address(room) // 4 % 16
     held = room[first : first + values.size].reshape(values.shape)
     held[...] = values
     return held

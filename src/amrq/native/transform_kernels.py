@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.pointers import address
+
 __all__ = ["TransformKernels", "TransformPlan"]
 
 _RADICES = (2, 3, 4, 5, 7, 8, 11)
@@ -41,10 +43,10 @@ class TransformPlan:
     def addresses(self) -> tuple[int, int, int, int]:
         """Where steps begin, how many there are, where turns and places begin: asked for once."""
         return (
-            self.steps.ctypes.data,
+            address(self.steps),
             len(self.steps),
-            self.turns.ctypes.data,
-            self.places.ctypes.data,
+            address(self.turns),
+            address(self.places),
         )
 
 
@@ -104,7 +106,7 @@ class TransformKernels:
         )
         room = np.empty(4 * _FINE + 2 * length // _FINE + 2)
         starts, count, turns, places = plan.addresses
-        self._transform_plan(length, starts, count, turns, places, room.ctypes.data)
+        self._transform_plan(length, starts, count, turns, places, address(room))
         return plan
 
     def transforms(self, rows: _Complex, plan: TransformPlan, inverse: bool = False) -> _Complex:
@@ -121,8 +123,8 @@ class TransformKernels:
         held = np.ascontiguousarray(rows[:, :length] if rows.shape[1] > length else rows)
         out, room = np.empty((len(held), length), np.complex64), self._transform_room(6 * length + _APART)
         self._transforms(
-            *(held.ctypes.data, *held.shape, length, inverse, 1 / length if inverse else 1.0),
-            *(*plan.addresses, room.ctypes.data, out.ctypes.data),
+            *(address(held), *held.shape, length, inverse, 1 / length if inverse else 1.0),
+            *(*plan.addresses, address(room), address(out)),
         )
         self._keep_room(room)
         return out
@@ -145,8 +147,8 @@ class TransformKernels:
         held = np.ascontiguousarray(pairs)
         out, room = np.empty((len(held), half + 1), np.complex64), self._transform_room(8 * half + _APART)
         self._real_transforms(
-            *(held.ctypes.data, *held.shape, half, *plan.addresses),
-            *(turns.ctypes.data, room.ctypes.data, out.ctypes.data),
+            *(address(held), *held.shape, half, *plan.addresses),
+            *(address(turns), address(room), address(out)),
         )
         self._keep_room(room)
         return out
