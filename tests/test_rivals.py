@@ -12,6 +12,7 @@ from seeds import rng
 from amrq.classes import THESIS_9, LinearClass, linear_class
 from amrq.decision import Decision, DecisionChecker, answer_text
 from amrq.decision import rivals as rivals_module
+from amrq.decision.point_scores import level_scale
 from amrq.decision.rivals import _log_density, _table_of
 from amrq.scan import EmissionRecord, Survey
 
@@ -95,19 +96,37 @@ def test_divergence_is_the_mean_difference_of_log_densities() -> None:
     )
     z = (generator.choice(own, 20_000) + noise) / math.sqrt(1 + 10 ** (-level / 10))
     other = linear_class("16ASK").points.astype(np.complex128)
-    apart = _log_density(z, own, level)[0] - _log_density(z, other, level)[0]
+    apart = log_density(z, own, level) - log_density(z, other, level)
     error = float(apart.std()) / math.sqrt(len(z))
     # The table's rival has the noise level at which it is nearest, in steps of half a dB.
     assert -1e-3 < table.divergence[0] < float(apart.mean()) + 4 * error
 
 
+def log_density(
+    z: NDArray[np.complex128], points: NDArray[np.complex128], level: float
+) -> NDArray[np.float64]:
+    """Return the logarithm of the mean of Gaussians about points, at z [N]."""
+    amplitude, noise = level_scale(level)
+    density = np.exp(-(np.abs(z[:, None] - amplitude * points) ** 2) / noise).mean(axis=1) / (math.pi * noise)
+    return np.asarray(np.log(density), np.float64)
+
+
+def test_densities_in_cells_are_means_of_gaussians() -> None:
+    middle, points = np.linspace(-1.9, 1.9, 21), linear_class("32QAM").points.astype(np.complex128)
+    z = (middle[:, None] + 1j * middle).ravel()
+    for level in (-2.0, 11.0, 18.0):
+        assert _log_density(middle, points, level)[0] == pytest.approx(
+            log_density(z, points, level), abs=1e-9
+        )
+
+
 def test_derivatives_of_densities_are_those_of_small_steps() -> None:
-    z = np.array([0.3 + 0.2j, -1 + 0.1j, 0.01j])
+    middle = np.array([0.3, -1, 0.01])
     points, step = linear_class("32QAM").points.astype(np.complex128), 1e-4
-    _, by_level, by_phase = _log_density(z, points, 11.0)
-    up, down = (_log_density(z, points, 11.0 + side * step)[0] for side in (1, -1))
+    _, by_level, by_phase = _log_density(middle, points, 11.0)
+    up, down = (_log_density(middle, points, 11.0 + side * step)[0] for side in (1, -1))
     assert by_level == pytest.approx((up - down) / (2 * step), abs=1e-5)
-    up, down = (_log_density(z, points * np.exp(1j * side * step), 11.0)[0] for side in (1, -1))
+    up, down = (_log_density(middle, points * np.exp(1j * side * step), 11.0)[0] for side in (1, -1))
     assert by_phase == pytest.approx((up - down) / (2 * step), abs=1e-5)
 
 

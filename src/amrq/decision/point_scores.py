@@ -13,7 +13,7 @@ modulations.
 import math
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "DERIVATIVES",
     "LIMITS",
     "NEWTON_LIMITS",
+    "PointAxis",
     "PointTable",
     "Score",
     "level_scale",
@@ -35,8 +36,10 @@ __all__ = [
 
 _CELL = 1 / 3
 """Width of a table's cell over the noise's standard deviation in one direction."""
-_AT_ONCE = 4096
-"""Symbols of a table that are computed together, so that their numbers stay in a cache."""
+_MOST_POWER = 4
+"""Of a distance, in derivatives."""
+_LEAST_TOTAL = 1e-300
+"""Sum of shares far from all points."""
 _MARGIN = 4.5
 """Standard deviations of noise beyond the outermost point that a table covers."""
 _LARGEST_STEP = 4.0
@@ -173,92 +176,142 @@ def make_table(points: NDArray[np.complex128], level: int) -> PointTable:
     reach = amplitude * float(np.abs(points).max()) + _MARGIN * deviation
     side = math.ceil(2 * reach / (_CELL * deviation))
     middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
-    z = (middle[:, None] + 1j * middle).ravel()
-    blocks = [
-        _of_symbols(z[first : first + _AT_ONCE], points, amplitude, noise)
-        for first in range(0, len(z), _AT_ONCE)
-    ]
-    expected, density = (np.concatenate(parts) for parts in zip(*(one[:2] for one in blocks), strict=True))
-    pairs = np.stack([expected.real, expected.imag], axis=1).astype(np.float32)
-    scores = np.stack([*np.concatenate([one[2] for one in blocks], axis=1), density], axis=1)
-    derivatives = scores[:, :-1]
-    probability = np.exp(density)
+    across, along = (PointAxis.of(middle, parts, amplitude, noise) for parts in (points.real, points.imag))
+    total, density = across.total(along)
+    powers = across.powers(_MOST_POWER), along.powers(_MOST_POWER)
+    ones = np.ones(len(points))
+    expected = [_summed([(0, 0, ones * parts)], powers) / total for parts in (points.real, points.imag)]
+    derivatives = np.stack(
+        [(_summed(terms, powers) / total).ravel() for terms in _scores(points, amplitude / math.sqrt(noise))]
+    )
+    probability = np.exp(density.ravel())
     probability /= probability.sum()
-    information = (derivatives * probability[:, None]).T @ derivatives
+    information = (derivatives * probability) @ derivatives.T
+    scores = np.concatenate([derivatives, density.reshape(1, -1)]).astype(np.float32).T
     return PointTable(
-        amplitude, reach, side / (2 * reach), side, pairs, scores.astype(np.float32), information
+        amplitude,
+        reach,
+        side / (2 * reach),
+        side,
+        np.stack([one.ravel() for one in expected], axis=1).astype(np.float32),
+        np.ascontiguousarray(scores),
+        information,
     )
 
 
-def _of_symbols(
-    z: NDArray[np.complex128], points: NDArray[np.complex128], amplitude: float, noise: float
-) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean point given each symbol, the log-density there, each [N], and the derivatives [D, N]."""
-    # By point and symbol: so sums over few points are of long rows.
-    places = amplitude * points
-    exponent = np.square(z.real - places.real[:, None])
-    exponent += np.square(z.imag - places.imag[:, None])
-    exponent /= -noise
-    highest = exponent.max(axis=0)
-    share = np.exp(exponent - highest)
-    total = share.sum(axis=0)
-    share /= total
-    density = highest + np.log(total) - math.log(len(points) * math.pi * noise)
-    return points @ share, density, np.array(_scores(z, share, points, amplitude, noise))
+class PointAxis(NamedTuple):
+    """What the places of one axis of the plane say of points; the density of a point is the product of both axes'.
 
-
-def _scores(
-    z: NDArray[np.complex128],
-    share: NDArray[np.float64],
-    points: NDArray[np.complex128],
-    amplitude: float,
-    noise: float,
-) -> Sequence[NDArray[np.float64]]:
-    """Return derivatives of the logarithm of a symbol's density under a class, in a fixed order.
-
-    By Fisher's identity each is the expectation, over the points given the symbol, of a derivative given the point.
-    With u = (z - amplitude s) / sqrt(noise) these are polynomials of u and s that are orthogonal to 1.
-
-    Args:
-        z: symbols [N].
-        share: probability of each point given the symbol [P, N].
-        points: s [P].
-        amplitude: of the points.
+    Attributes:
+        shares: float64 [P, cells], the axis's factor of each point's density, over the largest at each place.
+        away: float64 [P, cells], distance from the point over the root of the noise.
+        nearest: float64 [cells], its square from the nearest point.
         noise: its power.
     """
-    root = math.sqrt(noise)
-    x, y = (
-        (z.real - amplitude * points.real[:, None]) / root,
-        (z.imag - amplitude * points.imag[:, None]) / root,
+
+    shares: NDArray[np.float64]
+    away: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+    noise: float
+
+    @classmethod
+    def of(
+        cls, middle: NDArray[np.float64], points: NDArray[np.float64], amplitude: float, noise: float
+    ) -> "PointAxis":
+        """Return an axis with cells about `middle`, and real or imaginary parts of points [P] of unit mean power."""
+        away = (middle - amplitude * points[:, None]) / math.sqrt(noise)
+        square = np.square(away)
+        nearest = square.min(axis=0)
+        return cls(np.exp(nearest - square), away, nearest, noise)
+
+    def total(self, other: "PointAxis") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the sum of shares in cells of the plane, [cells, other's], and the log-density there."""
+        total = np.maximum(self.shares.T @ other.shares, _LEAST_TOTAL)
+        scale = math.log(len(self.shares) * math.pi * self.noise)
+        return total, np.log(total) - self.nearest[:, None] - other.nearest - scale
+
+    def powers(self, most: int) -> list[NDArray[np.float64]]:
+        """Return the shares times powers of the distance, from 0 to `most`."""
+        found = [self.shares]
+        for _ in range(most):
+            found.append(found[-1] * self.away)
+        return found
+
+
+_Terms = Sequence[tuple[int, int, NDArray[np.float64]]]
+"""Of a polynomial of x and y for each point: exponents, and coefficients by point [P]."""
+
+
+def _summed(
+    terms: _Terms, powers: tuple[Sequence[NDArray[np.float64]], Sequence[NDArray[np.float64]]]
+) -> NDArray[np.float64]:
+    """Return the sum over points of their shares times a polynomial, [cells, cells]."""
+    by_x: dict[int, NDArray[np.float64]] = {}
+    for x, y, factors in terms:
+        one = factors[:, None] * powers[1][y]
+        by_x[x] = by_x[x] + one if x in by_x else one
+    return np.asarray(
+        np.concatenate([powers[0][x] for x in by_x]).T @ np.concatenate(list(by_x.values())), np.float64
     )
-    size, power = x * x + y * y, np.abs(points) ** 2
+
+
+def _scores(points: NDArray[np.complex128], ratio: float) -> Sequence[_Terms]:
+    """Return derivatives of the logarithm of a symbol's density under a class, in a fixed order, as polynomials.
+
+    By Fisher's identity each is the expectation, over the points given the symbol, of a derivative given the point.
+    With u = (z - amplitude s) / sqrt(noise) these are polynomials of u and s that are orthogonal to 1. Here x and y are
+    the parts of u.
+
+    Args:
+        points: s [P].
+        ratio: amplitude of the points over the root of the noise.
+    """
+    real, imag, power = points.real, points.imag, np.square(np.abs(points))
     direction = np.where(power > 1e-9, points / np.sqrt(np.maximum(power, 1e-9)), 0)
     fourth, eighth = (direction**4).real, (direction**8).real * power
-    along = x * points.real[:, None] + y * points.imag[:, None]  # u times the conjugate of the point
-    across = y * points.real[:, None] - x * points.imag[:, None]
-    squared, radial_squared = x * x - y * y, along * along - across * across
-
-    def expected(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(values @ share if values.ndim == 1 else np.einsum("pn,pn->n", share, values))
-
+    ones, twice = np.ones(len(points)), points**2
+    diagonal = (points**4).real
     unequal = power - power.mean()
     other = fourth - fourth.mean()
-    ratio = amplitude / math.sqrt(noise)
+
+    def along(factors: NDArray[np.float64]) -> _Terms:  # u times the conjugate of the point
+        return [(1, 0, factors * real), (0, 1, factors * imag)]
+
+    def size(factors: NDArray[np.float64], less: float) -> _Terms:  # |u|^2 less a number
+        return [(2, 0, factors), (0, 2, factors), (0, 0, -less * factors)]
+
     return (
-        expected(size - 1),  # noise power
-        ratio * expected(along),  # signal power
-        expected(across),  # phase
-        expected(size * size - 4 * size + 2) / 2,  # kurtosis of the noise
-        expected((size - 1) * unequal[:, None]),  # more noise on outer points
-        expected(unequal),  # outer points used more often
-        expected(power * power - np.mean(power * power)),
-        expected(along * power[:, None]),  # outer rings further out
-        expected(radial_squared),  # noise along the radius or across: phase noise
-        expected(squared),  # noise along I or Q
-        expected(squared * squared - 4 * np.square(x * y)),  # noise in the corners of a square
-        expected(radial_squared * radial_squared - 4 * np.square(along * across)),
-        expected((points**4).real - np.mean((points**4).real)),  # diagonal points used more often
-        expected((size - 2) * along),  # noise skewed along the radius
-        expected((size - 1) * other[:, None]),  # more noise on diagonal points
-        expected(eighth - eighth.mean()),
+        size(ones, 1),  # noise power
+        along(ratio * ones),  # signal power
+        [(0, 1, real), (1, 0, -imag)],  # phase
+        # kurtosis of the noise: (|u|^4 - 4 |u|^2 + 2) / 2
+        [
+            (4, 0, ones / 2),
+            (2, 2, ones),
+            (0, 4, ones / 2),
+            (2, 0, -2 * ones),
+            (0, 2, -2 * ones),
+            (0, 0, ones),
+        ],
+        size(unequal, 1),  # more noise on outer points
+        [(0, 0, unequal)],  # outer points used more often
+        [(0, 0, power * power - np.mean(power * power))],
+        along(power),  # outer rings further out
+        # noise along the radius or across: phase noise; the square of u times the conjugate of the point
+        [(2, 0, twice.real), (0, 2, -twice.real), (1, 1, 2 * twice.imag)],
+        [(2, 0, ones), (0, 2, -ones)],  # noise along I or Q
+        [(4, 0, ones), (2, 2, -6 * ones), (0, 4, ones)],  # noise in the corners of a square: u^4
+        # the same with the conjugate of the point's fourth power
+        [
+            *((4, 0, diagonal), (2, 2, -6 * diagonal), (0, 4, diagonal)),
+            *((3, 1, 4 * (points**4).imag), (1, 3, -4 * (points**4).imag)),
+        ],
+        [(0, 0, diagonal - np.mean(diagonal))],  # diagonal points used more often
+        # noise skewed along the radius: (|u|^2 - 2) times what is along it
+        [
+            *((3, 0, real), (1, 2, real), (1, 0, -2 * real)),
+            *((0, 3, imag), (2, 1, imag), (0, 1, -2 * imag)),
+        ],
+        size(other, 1),  # more noise on diagonal points
+        [(0, 0, eighth - eighth.mean())],
     )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.classes import LINEAR_CLASSES, LinearClass
-from amrq.decision.point_scores import level_scale
+from amrq.decision.point_scores import PointAxis, level_scale
 
 __all__ = ["Rivals"]
 
@@ -216,11 +216,11 @@ def _table_of(points: bytes, level: int, names: tuple[str, ...]) -> _Table:
     symmetry = LinearClass.of("own", own).symmetry
     own_line = _line(own, symmetry)
     near = _near(own, level, names, reach) if _smallest_distance(own) < _NEAREST * deviation else []
-    z, side = _plane(reach, _FINE * deviation) if near else (np.zeros(1, np.complex128), 1)
+    middle = _axis(reach, _FINE * deviation) if near else np.zeros(1)
     columns: list[NDArray[np.float64]] = []
     information: list[list[float]] = []
     for turned, own_level in [(own, float(level)), *((one.points, one.level) for one in near)]:
-        found = _log_density(z, turned, own_level)
+        found = _log_density(middle, turned, own_level)
         probability = np.exp(found[0])
         probability /= probability.sum()
         information.append([float(probability @ one**2) for one in found[1:]])
@@ -230,7 +230,7 @@ def _table_of(points: bytes, level: int, names: tuple[str, ...]) -> _Table:
         np.array([one.divergence for one in near]),
         np.array([(_line(one.points, symmetry) / own_line).real > _LINED for one in near], np.bool_),
         reach,
-        side,
+        len(middle),
         np.stack(columns, axis=1).astype(np.float32),
         np.maximum(information, 1e-9),
     )
@@ -252,8 +252,8 @@ class _Near(NamedTuple):
 
 def _near(own: NDArray[np.complex128], level: int, names: Sequence[str], reach: float) -> list[_Near]:
     """Return the rivals that are near enough, the nearest first."""
-    z, _ = _plane(reach, _COARSE * math.sqrt(level_scale(level)[1] / 2))
-    density = _density(z, own, level)
+    middle = _axis(reach, _COARSE * math.sqrt(level_scale(level)[1] / 2))
+    density = _density(middle, own, level)
     probability = np.exp(density)
     probability /= probability.sum()
     # A class's line gives the phase but for turns by its symmetry, and a rival's line may have the other sign.
@@ -267,10 +267,10 @@ def _near(own: NDArray[np.complex128], level: int, names: Sequence[str], reach: 
         best: _Near | None = None
         for turn in (0.0,) if on_a_line else (0.0, math.pi / symmetry):
             turned = points * np.exp(1j * turn)
-            far = float(probability @ (density - _density(z, turned, level)))
+            far = float(probability @ (density - _density(middle, turned, level)))
             if far > _MOST_FAR:
                 continue
-            at, far = _best_level(z, turned, level, (probability, density), far)
+            at, far = _best_level(middle, turned, level, (probability, density), far)
             if best is None or far < best.divergence:
                 best = _Near(name, turned, at, far)
         if best is not None and best.divergence < _FAR:
@@ -279,7 +279,7 @@ def _near(own: NDArray[np.complex128], level: int, names: Sequence[str], reach: 
 
 
 def _best_level(
-    z: NDArray[np.complex128],
+    middle: NDArray[np.float64],
     points: NDArray[np.complex128],
     level: float,
     own: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -288,7 +288,7 @@ def _best_level(
     """Return the noise level at which a rival is nearest to a class, dB, and how far it is then, nats.
 
     Args:
-        z: cells.
+        middle: of cells, see `_axis`.
         points: of the rival.
         level: of the class.
         own: the class's probability of each cell, and log-density there.
@@ -298,7 +298,7 @@ def _best_level(
     best = level
     for step in (_STEP, -_STEP):
         for _ in range(_STEPS):
-            other = float(probability @ (density - _density(z, points, best + step)))
+            other = float(probability @ (density - _density(middle, points, best + step)))
             if other >= far:
                 break
             best, far = best + step, other
@@ -307,52 +307,40 @@ def _best_level(
     return best, far
 
 
-def _plane(reach: float, cell: float) -> tuple[NDArray[np.complex128], int]:
+def _axis(reach: float, cell: float) -> NDArray[np.float64]:
+    """Return the middles of a plane's cells in one direction; cells are in order of their first coordinate."""
     side = math.ceil(2 * reach / cell)
-    middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
-    return (middle[:, None] + 1j * middle).ravel(), side
+    return np.asarray((np.arange(side) + 0.5) * (2 * reach / side) - reach)
 
 
 def _log_density(
-    z: NDArray[np.complex128], points: NDArray[np.complex128], level: float
+    middle: NDArray[np.float64], points: NDArray[np.complex128], level: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return log-densities at z [N], and their derivatives by level in dB and by phase in radians, each [N]."""
+    """Return log-densities in cells, and their derivatives by level in dB and by phase in radians, each [cells]."""
     amplitude, noise = level_scale(level)
-    density, share = _shared_density(z, points, level)
-    total = share.sum(axis=0)
+    first, second = (PointAxis.of(middle, parts, amplitude, noise) for parts in (points.real, points.imag))
+    total, density = first.total(second)
     # By Fisher's identity: expectations, over the points given the symbol, of derivatives given the point.
-    expected, power = (points @ share) / total, (np.abs(points) ** 2 @ share) / total
-    product = z * expected.conj()
-    distance = np.abs(z) ** 2 - 2 * amplitude * product.real + amplitude**2 * power
+    of_points = np.stack([points.real, points.imag, np.abs(points) ** 2])
+    weighed = (of_points[:, :, None] * first.shares).swapaxes(1, 2) @ second.shares
+    real, imag, power = weighed / total
+    x, y = middle[:, None], middle
+    along, across = x * real + y * imag, y * real - x * imag
+    distance = x * x + y * y - 2 * amplitude * along + amplitude**2 * power
     by_noise = distance / noise**2 - 1 / noise
-    by_amplitude = 2 * (product.real - amplitude * power) / noise
+    by_amplitude = 2 * (along - amplitude * power) / noise
     a_db = math.log(10) / 10 * noise * (1 - noise)  # of the noise's share of the power, which falls
     by_level = a_db * (by_amplitude / (2 * amplitude) - by_noise)
-    return density, by_level, 2 * amplitude / noise * product.imag
+    return density.ravel(), by_level.ravel(), (2 * amplitude / noise * across).ravel()
 
 
-def _density(z: NDArray[np.complex128], points: NDArray[np.complex128], level: float) -> NDArray[np.float64]:
-    """Return log-densities at z [N]."""
-    return _shared_density(z, points, level)[0]
-
-
-def _shared_density(
-    z: NDArray[np.complex128], points: NDArray[np.complex128], level: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return log-densities at z [N], and each point's share of the density there, in some unit [P, N]."""
+def _density(
+    middle: NDArray[np.float64], points: NDArray[np.complex128], level: float
+) -> NDArray[np.float64]:
+    """Return log-densities in cells, [cells]."""
     amplitude, noise = level_scale(level)
-    # A squared distance is the product of (x, y, 1, x^2 + y^2) and (-2 u, -2 v, u^2 + v^2, 1).
-    sent = amplitude * points / math.sqrt(noise)
-    received = z / math.sqrt(noise)
-    cells = np.stack([received.real, received.imag, np.ones(len(z)), np.square(received.real)])
-    cells[3] += np.square(received.imag)
-    places = np.stack([-2 * sent.real, -2 * sent.imag, np.square(sent.real), np.ones(len(points))], axis=1)
-    places[:, 2] += np.square(sent.imag)
-    share = places @ cells
-    nearest = share.min(axis=0)
-    np.exp(np.subtract(nearest, share, out=share), out=share)
-    density = np.log(share.sum(axis=0)) - nearest - math.log(len(points) * math.pi * noise)
-    return density, share
+    first, second = (PointAxis.of(middle, parts, amplitude, noise) for parts in (points.real, points.imag))
+    return first.total(second)[1].ravel()
 
 
 def _smallest_distance(points: NDArray[np.complex128]) -> float:
