@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.identify import bursts_inside, identify_emission
+from amrq.identify import EmissionIdentity, bursts_inside, identify_emission
+from amrq.measure import measure_emission
 
 bursts_within = bursts_inside.bursts_within
 
@@ -65,3 +66,17 @@ def test_long_keys_fill_little_of_a_wide_box_and_packets_do() -> None:
     # Of 128 steps of the box; a run of 400 samples is as wide as one and a half of them.
     assert bursts_inside.filled(long, _RATE, edges) < 0.05
     assert bursts_inside.filled(packets, _RATE, edges) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("first", "confidence", "answer"), [("ook", 0.95, "am"), ("ook", 0.8, "ook"), ("ssb", 0.95, "ssb")]
+)
+def test_what_is_said_on_a_carrier_is_no_keying_of_it(first: str, confidence: float, answer: str) -> None:
+    # as ACARS: a modem's half waves fill little of the box, and the whole look has pauses
+    noise = (rng("bursts", "said").normal(size=(4000, 2)) @ [1, 1j]).astype(np.complex64)
+    measures = measure_emission(noise, 4.0)
+    whole = EmissionIdentity(first, first, confidence=0.97, measures=measures)
+    inside = EmissionIdentity("AM", "am", confidence=confidence, measures=measures)
+    found = bursts_inside.of_bursts(whole, inside, 0.03)
+    assert found.family == answer
+    assert answer == first or found.confidence < 0.9

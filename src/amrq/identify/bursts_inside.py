@@ -40,6 +40,8 @@ _KEYED = ("ook", "pulse")
 """Families that packets look like."""
 _WITHIN = ("fsk2", "fsk4", "fskm", "linear", "pi4dqpsk", "oqpsk", "ofdm", "dsss")
 """Families that packets carry. A carrier within pulses is a keyed one."""
+_ON_CARRIER, _SPOKEN = "am", 0.9
+"""What a transmission sends on its carrier, which is no keys of that, and its confidence at least."""
 _LIKELY, _MOST_SURE, _LEFT = 0.6, 0.88, "bursts of something else than a carrier"
 """Confidence of what bursts carry, at least and at most; reason why nothing is said."""
 _MOST_POWER, _STEPS = 0.7, 128
@@ -155,9 +157,12 @@ def of_bursts(first: EmissionIdentity, inside: EmissionIdentity, share: float) -
         inside: of its bursts alone.
         share: of the box that is filled in the bursts (`filled`).
     """
-    if first.measures is None or inside.measures is None or (first.family in _KEYED and share < _CARRIER):
+    if first.measures is None or inside.measures is None:
         return first
-    if inside.family in _WITHIN and inside.confidence >= _LIKELY:
+    spoken = inside.family == _ON_CARRIER and inside.confidence >= _SPOKEN and first.family in _KEYED
+    if first.family in _KEYED and share < _CARRIER and not spoken:
+        return first
+    if spoken or (inside.family in _WITHIN and inside.confidence >= _LIKELY):
         if first.family not in (UNKNOWN, *_KEYED) and first.confidence > inside.confidence:
             return first
         measures = replace(

@@ -12,6 +12,7 @@ from amrq.measure.audio_modulation import (
     measure_ssb,
 )
 from amrq.measure.band import BandSignal, find_signals, select_channel
+from amrq.measure.buried_code import BuriedCode, measure_buried_code
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.chirp import Chirp, measure_chirp
@@ -41,6 +42,7 @@ __all__ = [
     "AmMeasures",
     "AudioKind",
     "BandSignal",
+    "BuriedCode",
     "BurstCarrier",
     "CarrierEstimate",
     "CarrierRecovery",
@@ -76,6 +78,7 @@ __all__ = [
     "hann_single",
     "measure_am",
     "measure_am_modem",
+    "measure_buried_code",
     "measure_chirp",
     "measure_drift",
     "measure_emission",

@@ -19,12 +19,15 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.classifier import AUTO, make_classifier
 from amrq.identify import IdentifyModels, family_model
+from amrq.measure import measure_buried_code
 from amrq.model import UNKNOWN
+from amrq.protocols import Measure
 from amrq.recordings import UpperHalf
 from amrq.scan.lines_together import families_of_lines, without_name
 from amrq.scan.mirrored_sidebands import mirrored_sidebands
 from amrq.scan.parts import (
     ALIKE,
+    MOST_WHOLE,
     OPPOSITE,
     Part,
     bridged,
@@ -95,6 +98,10 @@ _PIECES, _FILLED = 4, 0.9
 """Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
 _SHORT = 64
 """Samples: fewer are not looked at."""
+_LONG, _NARROW, _WIDE = 1 << 19, 0.05, 0.05
+"""Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it; and
+of the band, that a code is as wide as at least."""
+_BURIED = "nothing of it stands out of the noise: all of the recording repeats a code."
 
 
 _RAISED, _DEVIATIONS, _UNEVEN, _SPREADS = 0.15, 6.0, 0.03, 4
@@ -200,7 +207,7 @@ def survey_recording(
         return replace(of_all, centre_hz=None if found.centre_hz is None else found.centre_hz - up)
     search = _Search(samples, sample_rate, centre_hz, options or ScanOptions())
     search.run(dict(breaks or {}), progress)
-    return search.survey()
+    return search.with_code(search.survey())
 
 
 class _Search:
@@ -288,7 +295,7 @@ class _Search:
             noise = whole is not None and whole.label == _NOISE
             said = () if noise else ("nothing stands out of the noise: it is too short or too weak.",)
             if whole is not None and not noise and whole.reason:
-                said = (f"no emission was found in it, and all of it together is unclear: {whole.reason}.",)
+                said = (f"no emission was found in it, and all of it together is unclear: {_unsaid(whole)}.",)
             return replace(plain, noise=noise, doubts=said)
         rest = [one for one in merged if one is not main and not self._splatter(one, main)]
         sums = main.energy + sum(one.energy for one in rest)
@@ -327,6 +334,38 @@ class _Search:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
         found = replace(plain, main=record, share=share, alone=share > _ALONE)
         return self._listed(found, rest, main.energy, tuple(doubts))
+
+    def with_code(self, found: Survey) -> Survey:
+        """Return a survey with what repeats a code below the noise as its main signal, where it has no other name.
+
+        A line that shows beside it, however strong it is, may be the receiver's.
+        """
+        main, listed = found.main, [one for one in (found.main, *found.others) if one is not None]
+        if main is not None and not (main.family in _LINES or self._doubtful(main)):
+            return found
+        iq = finite_samples(np.asarray(self._samples.read(0, min(self._samples.length, _LONG)), np.complex64))
+        code = measure_buried_code(iq, self._rate)
+        if code.period is None or code.bandwidth is None:
+            return found
+        width = code.bandwidth
+        if width < _WIDE * self._rate:
+            return found  # what is so narrow stands out: a pattern of symbols
+        length = self._samples.length
+        level = 10 * math.log10(max(code.share * self._power / length, 1e-30))
+        lower, upper = (
+            max(-1.0, min(1.0, 2 * (code.centre + off) / self._rate)) for off in (-width / 2, width / 2)
+        )
+        record = EmissionRecord(
+            1 + max((one.id for one in listed), default=0), 0, length, 0, length,
+            lower * self._rate / 2, upper * self._rate / 2, math.nan, level,
+            on=False, label="DSSS", family="dsss", reason="named", confidence=MOST_WHOLE,
+            measures={"code_period": code.period}, looks=1, families={"dsss": MOST_WHOLE, UNKNOWN: 1 - MOST_WHOLE},
+            details={"code_period": Measure(code.period, MOST_WHOLE)},
+        )  # fmt: skip
+        others = tuple(one for one in listed if one.bandwidth < _NARROW * width)
+        return replace(
+            found, main=record, others=others, share=code.share, alone=False, noise=False, doubts=(_BURIED,)
+        )
 
     def _lines_as_one(
         self, lines: list[Part], record: EmissionRecord, at: _Reals, above: _Reals
@@ -584,6 +623,11 @@ class _Search:
         found = self._looks.identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
         return capped(found)
+
+
+def _unsaid(whole: EmissionRecord) -> str:
+    """Return why what has no sure name is not named."""
+    return whole.reason if whole.label == UNKNOWN else f"perhaps {whole.label}"
 
 
 def _has_mirror(one: Part, centre: float, at: _Reals, above: _Reals) -> bool:

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Codes below the noise: measured, and named by a survey; noise, lines and prefixes are none."""
+
+import numpy as np
+import pytest
+import seeds
+from numpy.typing import NDArray
+
+from amrq.measure import measure_buried_code
+from amrq.scan import survey_recording
+
+RATE = 4e6
+"""Samples a second."""
+
+
+class _Samples:
+    def __init__(self, iq: NDArray[np.complex128]) -> None:
+        self._iq = iq.astype(np.complex64)
+        self.length = len(iq)
+
+    def read(self, start: int, count: int) -> NDArray[np.complex64]:
+        return self._iq[start : start + count]
+
+
+def _noise(count: int, rng: np.random.Generator) -> NDArray[np.complex128]:
+    return np.asarray(rng.normal(size=(count, 2)) @ [1, 1j] / np.sqrt(2))
+
+
+def _satellites(count: int, rng: np.random.Generator, level_db: float) -> NDArray[np.complex128]:
+    """Codes of 1,023 chips in a millisecond, each with its Doppler shift and data, as navigation satellites send."""
+    at = np.arange(count) / RATE
+    out = np.zeros(count, np.complex128)
+    for _ in range(6):
+        code = rng.choice([-1.0, 1.0], 1023)
+        data = rng.choice([-1.0, 1.0], 1 + int(at[-1] / 20e-3))
+        chips = (
+            code[(at * 1.023e6 + rng.uniform(0, 1023)).astype(int) % 1023] * data[(at / 20e-3).astype(int)]
+        )
+        out += chips * np.exp(2j * np.pi * (rng.uniform(-4e3, 4e3) * at + rng.uniform()))
+    return 10 ** (level_db / 20) * out
+
+
+@pytest.mark.parametrize("centre", [0.0, 800e3])
+def test_satellites_below_the_noise_are_a_direct_sequence(centre: float) -> None:
+    rng = seeds.rng("buried", int(centre))
+    count = 100_000
+    turn = np.exp(2j * np.pi * centre / RATE * np.arange(count))
+    found = measure_buried_code(
+        (_noise(count, rng) + _satellites(count, rng, -19) * turn).astype(np.complex64), RATE
+    )
+    assert found.period == pytest.approx(1e-3, rel=1e-3)
+    assert found.bandwidth is not None and 2.046e6 / 1.6 < found.bandwidth < 2.046e6 * 1.6
+    assert found.centre == pytest.approx(centre, abs=300e3)
+
+
+def test_a_survey_names_them_beside_a_line() -> None:
+    rng = seeds.rng("buried survey")
+    count = 80_000
+    line = 0.12 * np.exp(2j * np.pi * 0.11 * np.arange(count))
+    found = survey_recording(_Samples(_noise(count, rng) + _satellites(count, rng, -18) + line), RATE)
+    assert found.main is not None
+    assert (found.main.family, found.main.label) == ("dsss", "DSSS")
+    assert found.main.details["code_period"].value == pytest.approx(1e-3, rel=1e-3)
+    assert found.main.confidence <= 0.9
+
+
+def test_noise_and_lines_and_prefixes_have_no_code() -> None:
+    rng = seeds.rng("no code")
+    count = 60_000
+    noise = _noise(count, rng)
+    comb = sum(np.exp(2j * np.pi * 0.01 * many * np.arange(count)) for many in range(-20, 21))
+    symbols = np.fft.ifft(rng.choice([-1, 1], (count // 1280 + 1, 1024)) + 0j, axis=1)
+    ofdm = 20 * np.concatenate([symbols[:, -256:], symbols], axis=1).ravel()[:count]
+    for iq in (noise, noise + 0.3 * comb, noise + 0.3 * ofdm, ofdm, np.zeros(count), np.ones(count)):
+        assert measure_buried_code(iq.astype(np.complex64), RATE).period is None
