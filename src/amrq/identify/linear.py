@@ -24,7 +24,7 @@ _WINDOW = 1 << 17
 _WINDOWS = 8
 """Windows at most, spread over all of the samples, where the signal is not clear in the first."""
 _SURE_NAME = 0.9
-"""Confidence of a name from which on the first symbols are enough."""
+"""Confidence of a name, or of none of the classes, from which on the first symbols are enough."""
 _FOREIGN = "foreign"
 """Reason of decisions on what is outside the class set."""
 _AT_ONCE = 1 << 20
@@ -40,7 +40,8 @@ class IdentifyOptions:
         front_end: settings of the receiver; None: the defaults.
         decision: how decisions are made; None: the defaults.
         search: look for the signal; otherwise symbol rate and offset are given, and are taken as they are.
-        first: symbols that are received at first; the rest only where these do not get a sure name. 0: all at once.
+        first: symbols that are received at first; the rest only where these neither get a sure name nor are surely
+            outside the class set. 0: all at once.
         alone: see `SignalSearch`.
     """
 
@@ -132,10 +133,8 @@ def identify_linear(
     first = math.ceil(options.first * sample_rate / found.symbol_rate.rate)
     if 0 < first < len(samples):
         decided = _decided(samples[:first], sample_rate, found, classifier, options)
-        if decided.decisions and all(_is_sure(one) for one in decided.decisions):
+        if decided.decisions and any(all(map(sure, decided.decisions)) for sure in (_is_sure, _is_foreign)):
             return decided
-        if 2 * first >= len(samples) and all(_is_foreign(one) for one in decided.decisions):
-            return decided  # most of the symbols are no class's, whatever the rest is
     return _decided(samples, sample_rate, found, classifier, options)
 
 
