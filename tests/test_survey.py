@@ -196,6 +196,25 @@ def test_two_tones_of_one_signal_are_one_signal() -> None:
     assert found.main.lower < -5.5e3 and found.main.upper > 5.5e3
 
 
+@pytest.mark.parametrize(("symbol_rate", "deviation", "power"), [(1200.0, 18e3, 0.5), (600.0, 19e3, 0.7)])
+def test_tones_far_apart_are_one_signal_where_noise_hides_it(
+    symbol_rate: float, deviation: float, power: float
+) -> None:
+    """Each tone stands out of the noise in its own band, and is keyed on and off: one leaves where the other begins."""
+    iq = keyed(96_000, deviation, symbol_rate) + noise(96_000, power, "far tones")
+    found = survey_recording(Samples(iq), RATE)
+    assert found.main is not None and found.main.family == "fsk2"
+    assert found.main.confidence <= 0.9
+    assert found.main.details["deviation"].value == pytest.approx(deviation, rel=0.02)
+
+
+def test_carriers_that_are_keyed_each_for_itself_are_not_frequency_keying() -> None:
+    keys = [np.repeat(rng("survey", "far", number).integers(2, size=2400), 40) for number in range(2)]
+    iq = shift(keys[0], -18e3) + shift(keys[1], 18e3) + noise(96_000, 0.2, "far tones")
+    found = survey_recording(Samples(iq), RATE)
+    assert found.main is not None and found.main.family != "fsk2"
+
+
 def test_two_signals_stay_two() -> None:
     """Two tones at the same level that are there together: neither leaves."""
     tones = shift(np.ones(48_000), -9e3) + shift(np.ones(48_000), 11e3)

@@ -71,6 +71,8 @@ class Part:
     stretches: tuple[tuple[int, int], ...]
     energy: float = 0.0
     pieces: int = 1
+    tones: tuple[EmissionRecord, ...] = ()
+    """Two keyed carriers of which one leaves where the other begins, that it was made of."""
 
     @property
     def width(self) -> float:

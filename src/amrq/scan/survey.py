@@ -41,7 +41,7 @@ from amrq.scan.parts import (
     union,
 )
 from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples
-from amrq.scan.records import EmissionRecord, ScanEvent
+from amrq.scan.records import EmissionRecord, ScanEvent, with_findings
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import ScanOptions
 
@@ -66,6 +66,9 @@ _SPLATTER, _BESIDE = 3e-3, 1.0
 _TOGETHER, _GAP = 0.5, 0.6
 """Of the shorter one's time, two parts of one signal are on together; of the narrower one's width, they are apart at
 most."""
+_SAME_RATE, _TONES_ALIKE, _BY_TURNS = 0.01, 5.0, -0.6
+"""Of a symbol rate, by which two are one; times the energy of a tone that the other one has at most; and correlation of
+their powers, at most: of two of four tones it is a third."""
 _SAME_PLACE = 0.5
 """Of the narrower one's width: what overlaps by so much, at another time, is in the same place."""
 _LONGER = 4
@@ -304,6 +307,8 @@ class _Search:
             self._looks.identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
         )
         doubts = []
+        if main.tones and self._doubtful(record):
+            record = self._of_tones(record, *main.tones)
         named, several = self._in_crowd(main, record, at, spectrum)
         if named is not None:
             main, record = named
@@ -357,15 +362,38 @@ class _Search:
         )
         record = EmissionRecord(
             1 + max((one.id for one in listed), default=0), 0, length, 0, length,
-            lower * self._rate / 2, upper * self._rate / 2, math.nan, level,
-            on=False, label="DSSS", family="dsss", reason="named", confidence=MOST_WHOLE,
-            measures={"code_period": code.period}, looks=1, families={"dsss": MOST_WHOLE, UNKNOWN: 1 - MOST_WHOLE},
-            details={"code_period": Measure(code.period, MOST_WHOLE)},
+            lower * self._rate / 2, upper * self._rate / 2, math.nan, level, on=False, looks=1,
         )  # fmt: skip
+        record = self._told(record, "dsss", "DSSS", {"code_period": code.period})
         others = tuple(one for one in listed if one.bandwidth < _NARROW * width)
         return replace(
             found, main=record, others=others, share=code.share, alone=False, noise=False, doubts=(_BURIED,)
         )
+
+    def _of_tones(self, record: EmissionRecord, one: EmissionRecord, other: EmissionRecord) -> EmissionRecord:
+        """Return the record of two keyed carriers, one of which leaves where the other begins: frequency keying.
+
+        In the band of both there is too much noise for it to be seen.
+        """
+        found = {"deviation": abs(one.centre - other.centre) / 2}
+        rate = one.symbol_rate or other.symbol_rate
+        return self._told(record, "fsk2", "2FSK", found if rate is None else {**found, "symbol_rate": rate})
+
+    def _told(
+        self, record: EmissionRecord, family: str, label: str, found: Mapping[str, float]
+    ) -> EmissionRecord:
+        """Return a record with a name, and what was measured, that no looks at its band give."""
+        fields = {
+            "family": family,
+            "label": label,
+            "reason": "named",
+            "confidence": MOST_WHOLE,
+            "symbol_rate": found.get("symbol_rate"),
+            "families": {family: MOST_WHOLE, UNKNOWN: 1 - MOST_WHOLE},
+            "measures": {**record.measures, **found},
+            "details": {name: Measure(value, MOST_WHOLE) for name, value in found.items()},
+        }
+        return with_findings(record, fields, self._rate, self._samples.length, self._scanner.centre_hz)
 
     def _lines_as_one(
         self, lines: list[Part], record: EmissionRecord, at: _Reals, above: _Reals
@@ -562,7 +590,8 @@ class _Search:
                 for other in left:
                     if other.energy > _SPLATTER * one.energy and self._belong(one, other):
                         left.remove(other)
-                        one, joined = union(one, other, at, above), True
+                        tones = (one.record, other.record) if self._by_turns(one, other) else ()
+                        one, joined = replace(union(one, other, at, above), tones=tones), True
                         break
             done.append(one)
         return sorted(done, key=lambda one: -one.energy)
@@ -579,7 +608,19 @@ class _Search:
             return True
         if halves(one, other):
             return True
+        if self._by_turns(one, other):
+            return True
         return -overlap < _GAP * narrower and self._likeness(one, other) < OPPOSITE
+
+    def _by_turns(self, one: Part, other: Part) -> bool:
+        """Return whether two parts are the tones of a frequency keying: one leaves where the other begins."""
+        a, b = one.record, other.record
+        apart = max(a.lower, b.lower) > min(a.upper, b.upper)
+        alike = max(one.energy, other.energy) < _TONES_ALIKE * min(one.energy, other.energy)
+        if one.pieces + other.pieces > 2 or not (apart and alike and _keyed_alike(a, b)):
+            return False
+        same = a.symbol_rate is not None and b.symbol_rate is not None
+        return self._likeness(one, other) < (OPPOSITE if same else _BY_TURNS)
 
     def _likeness(self, one: Part, other: Part) -> float:
         """Return how the powers of two parts go together: one is strong while the other is, or is weak, or neither."""
@@ -623,6 +664,15 @@ class _Search:
         found = self._looks.identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
         return capped(found)
+
+
+def _keyed_alike(one: EmissionRecord, other: EmissionRecord) -> bool:
+    """Return whether one of two emissions is keyed on and off, and the other one may be so with its symbol rate."""
+    families = {one.family, other.family}
+    if "ook" not in families or not families <= {"ook", *_LINES}:
+        return False
+    rates = one.symbol_rate, other.symbol_rate
+    return rates[0] is None or rates[1] is None or abs(rates[0] / rates[1] - 1) < _SAME_RATE
 
 
 def _unsaid(whole: EmissionRecord) -> str:
