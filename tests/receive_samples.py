@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from patience import PATIENCE
 
 __all__ = ["Collector", "receive", "run_and_stop", "told"]
-
-PATIENCE = 60.0
-"""Seconds that the samples may take to come, on any machine."""
 
 
 class Collector(gr.sync_block):

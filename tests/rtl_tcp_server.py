@@ -7,6 +7,8 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
+from patience import PATIENCE
+
 __all__ = ["HEADER", "RtlTcpServer"]
 
 HEADER = struct.pack(">4sII", b"RTL0", 5, 29)  # an R820T with its 29 gains
@@ -56,7 +58,7 @@ class RtlTcpServer:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(PATIENCE)
 
     def _serve(self) -> None:
         while not self.over.is_set():

@@ -20,13 +20,13 @@ import pytest
 import typer.main
 import walk_commands
 import warm_python
+from patience import PATIENCE
 
 from amrq import cli as amrq_cli
 from amrq.cli.main import app, main
 
 __all__ = [
     "ENVIRONMENT",
-    "PATIENCE",
     "amrq",
     "amrq_here",
     "every_command",
@@ -46,10 +46,6 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
 }
 """What a process has besides the environment of this one: it finds the code under test and writes plain, wide lines."""
-
-
-PATIENCE = 240.0
-"""Seconds after which what should have happened has not, on a machine however busy: a test may last 300."""
 
 
 def run(

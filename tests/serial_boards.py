@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from patience import PATIENCE
 
 from amrq.hardware import FrameSeeker, IntegerEngine, SerialFrame, SerialIdentity, SerialType
 from amrq.hardware.rtl import BoardOptions, DesignOptions, SerialBoard, make_design
@@ -61,7 +62,7 @@ class PythonBoard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.write(self._wake[1], b"x")
-        self._thread.join(60)
+        self._thread.join(PATIENCE)
         for end in (*self._ends, *self._wake):
             os.close(end)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
-from run_amrq import PATIENCE, amrq, run, start_amrq
+from run_amrq import amrq, run, start_amrq
 
 RAW = ("--rate", str(RATE), "--symbol-rate", "25k", "--json")
 
@@ -128,12 +129,12 @@ def test_pipes_lose_nothing(tmp_path: Path) -> None:
         piped = records(amrq("classify", "-", *options, stdin=cat.stdout))
         assert cat.stdout is not None
         cat.stdout.close()
-        cat.wait(10)
+        cat.wait(PATIENCE)
     os.mkfifo(tmp_path / "fifo.cf32")
     writer = threading.Thread(target=lambda: (tmp_path / "fifo.cf32").write_bytes(SIGNAL.tobytes() + b"abc"))
     writer.start()
     result = amrq("classify", tmp_path / "fifo.cf32", *options[:3])  # its name tells the format
-    writer.join(60)
+    writer.join(PATIENCE)
     fifo = records(result)
     assert any("ended with 3 bytes of a cf32 sample, left out" in line for line in said(result))
     for others in (piped, fifo):

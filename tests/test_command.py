@@ -15,7 +15,8 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from run_amrq import ENVIRONMENT, PATIENCE, amrq, amrq_here, python, refused, start_amrq, the_rest
+from patience import PATIENCE
+from run_amrq import ENVIRONMENT, amrq, amrq_here, python, refused, start_amrq, the_rest
 from seeds import SEED
 from small_models import linear_model, linear_onnx
 from typer.testing import CliRunner
@@ -260,7 +261,7 @@ def test_a_row_of_the_table_comes_as_soon_as_it_is_decided(tmp_path: Path) -> No
     assert process.poll() is None  # ten minutes of signal are far from decided on
     process.send_signal(signal.SIGINT)
     rest = process.stdout.read()
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE) == 130
     assert rows[0].startswith("long.ci16") and rows[1].split()[:3] == ["from", "to", "decision"]
     assert "QPSK" in rows[4] + rest and max(map(len, rows)) <= 80
 

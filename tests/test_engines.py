@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import run_amrq
+from patience import PATIENCE
 from seeds import rng
 from serial_boards import PythonBoard, board_of
 
@@ -69,7 +70,7 @@ def serving(model: str) -> Iterator[str]:
         yield server.endpoint
     finally:
         server.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from typer.testing import CliRunner
 
 from amrq.classifier import make_classifier
@@ -225,7 +226,7 @@ def test_so_does_the_help(command: str) -> None:
 
 def test_make_help_says_how_long_things_take() -> None:
     said = subprocess.run(
-        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     for target in ("setup", "demo", "test"):
         (line,) = (line for line in said.stdout.splitlines() if line.startswith(f"  make {target} "))

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import zmq
+from patience import PATIENCE
 from zmtp import endless
 
 from amrq.guard_socket import Connections, guard_socket
 from amrq.outputs import ZmqPublisher
 from amrq.sources import feeds
 
-PATIENCE = 60.0
 RECORD = {"label": "QPSK"}
 
 

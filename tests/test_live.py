@@ -27,9 +27,10 @@ import sigmf
 import typer
 import zmq
 from file_radio import file_radio
+from patience import PATIENCE
 from prometheus_text import read_metrics
 from rtl_tcp_server import RtlTcpServer
-from run_amrq import PATIENCE, amrq, amrq_here, run, start_amrq, the_rest
+from run_amrq import amrq, amrq_here, run, start_amrq, the_rest
 from small_models import slow_model
 
 from amrq.classes import THESIS_9
@@ -524,7 +525,7 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
                 ending.set()
             changed.set()
     os.close(reader)
-    feeding.join(60)
+    feeding.join(PATIENCE)
     assert rates == [pytest.approx(25e3, rel=1e-3), pytest.approx(12.5e3, rel=1e-3)]
     # The signal jumps where it is repeated, every 8 decisions: these are of no class.
     assert Counter(last).most_common(1)[0][0] == "8PSK" and set(last) <= {"8PSK", "unknown"}
@@ -559,7 +560,7 @@ def test_a_session_ends_with_what_ends_the_looks_at_its_symbol_rate(monkeypatch:
         for _ in session.run():
             pass
     os.close(reader)
-    feeding.join(60)
+    feeding.join(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -727,6 +728,6 @@ def test_samples_that_are_no_numbers_do_not_end_it() -> None:
         process = start("--stdin", "--format", "cf32", *RATES, "--json", stdin=end)
         pipe.write(samples.tobytes())
         pipe.close()
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert "16QAM" in settled(records(out))

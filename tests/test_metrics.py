@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_text import read_metrics
@@ -121,7 +122,7 @@ def test_a_file_that_cannot_be_written_for_a_while_ends_nothing(tmp_path: Path) 
     file = MetricsFile(folder / "amrq.prom", collect, period=1e-4)
     folder.rename(elsewhere)
     for _ in range(5):
-        assert tries.acquire(timeout=60)
+        assert tries.acquire(timeout=PATIENCE)
     elsewhere.rename(folder)
     (folder / "amrq.prom").unlink(missing_ok=True)
     file.close()

@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from amrq.machine import onnx_runtime, switch_off_telemetry
 
@@ -43,7 +44,7 @@ def run(words: list[str], home: Path) -> subprocess.CompletedProcess[str]:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
         stdin=subprocess.DEVNULL,
         cwd=home.parent,
     )

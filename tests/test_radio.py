@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from file_radio import file_radio, load_file_radio
+from patience import PATIENCE
 
 from amrq.decision import Decision, DecisionOptions
 from amrq.errors import AmrqError
@@ -92,7 +93,7 @@ def test_nothing_is_fused_across_an_overflow(device: str, clock: str) -> None:
     flowgraph.connect(source, at_the_source)
     flowgraph.connect(flowgraph.front_end, behind_the_front_end)
     flowgraph.start()
-    assert behind_the_front_end.enough.wait(60) and decided.wait(60)
+    assert behind_the_front_end.enough.wait(PATIENCE) and decided.wait(PATIENCE)
     flowgraph.stop()
     flowgraph.wait()
     flowgraph.raise_error()
@@ -154,9 +155,9 @@ def test_a_retune_is_told_and_is_no_overflow(device: str) -> None:
     flowgraph = gr.top_block()
     flowgraph.connect(source, seen)
     flowgraph.start()
-    assert seen.begun.wait(60)
+    assert seen.begun.wait(PATIENCE)
     source.set_frequency(101e6)
-    assert seen.enough.wait(60)
+    assert seen.enough.wait(PATIENCE)
     flowgraph.stop()
     flowgraph.wait()
     frequencies = seen.values("rx_freq")  # at the start, behind the retune, behind each overflow

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from patience import PATIENCE
 from rtl_tcp_server import HEADER, RtlTcpServer
 from seeds import rng
 
@@ -24,7 +25,9 @@ DATA = rng("rtl_tcp").integers(0, 256, 200_000, dtype=np.uint8)
 SAMPLES = ((DATA - 127.5) / 127.5).astype(np.float32).view(np.complex64)
 
 
-def feed_of(server: RtlTcpServer, settings: RtlTcpSettings = SETTINGS, patience: float = 60.0) -> RtlTcpFeed:
+def feed_of(
+    server: RtlTcpServer, settings: RtlTcpSettings = SETTINGS, patience: float = PATIENCE
+) -> RtlTcpFeed:
     return RtlTcpFeed("127.0.0.1", server.port, settings, patience, first_wait=1e-3)
 
 
@@ -56,7 +59,7 @@ def test_samples_and_what_the_server_is_asked_for() -> None:
         ]
         assert not any(piece.broken for piece in pieces) and not any(piece.tags for piece in pieces[1:])
         while len(server.commands) < 6:
-            assert server.commanded.wait(60)
+            assert server.commanded.wait(PATIENCE)
         assert server.commands == [
             (2, 2_400_000),
             (5, 2**32 - 17),
@@ -76,7 +79,7 @@ def test_settings_that_change() -> None:
         feed = feed_of(server)
         read(feed, 1)
         while len(server.commands) < 5:
-            assert server.commanded.wait(60)
+            assert server.commanded.wait(PATIENCE)
         assert server.commands == [(2, 1_024_000), (5, 0), (1, 433_920_000), (8, 0), (3, 0)]
         feed.set_gain(20)
         feed.set_gain(30)
@@ -86,7 +89,7 @@ def test_settings_that_change() -> None:
         while len(server.commands) < 10:
             server.commanded.clear()
             if len(server.commands) < 10:
-                assert server.commanded.wait(60)
+                assert server.commanded.wait(PATIENCE)
         assert server.commands[5:] == changes
         while not (piece := feed.read(60.0)) or not piece.tags:
             assert piece is not None
@@ -101,7 +104,7 @@ def test_a_server_that_goes_away_is_called_again() -> None:
     ready = threading.Event()
 
     def send() -> Iterator[bytes | None]:
-        assert ready.wait(60)
+        assert ready.wait(PATIENCE)
         while len(server.commands) < 5 * server.clients:  # each connection is told what is wanted
             server.commanded.wait(0.01)
         yield DATA[:4001].tobytes()  # it ends within a sample
@@ -138,7 +141,7 @@ def test_a_server_that_is_started_again_after_something_else_was_there() -> None
         np.testing.assert_allclose(samples, SAMPLES[2000:4000], atol=1e-6)
         assert pieces[[len(piece.samples) > 0 for piece in pieces].index(True)].broken
         while len(again.commands) < 5:
-            assert again.commanded.wait(60)
+            assert again.commanded.wait(PATIENCE)
         feed.close()
     assert "is lost (the server closed it)" in told[0] or "is lost (Connection reset" in told[0]
     assert f"the server at {feed.name} is not rtl_tcp: it begins with '220 mail.exa'" in " ".join(told)
@@ -221,7 +224,7 @@ def test_what_nobody_fetches_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch
 
     with RtlTcpServer(send) as server:
         feed = feed_of(server, RtlTcpSettings(10_000, 1e6))  # room for 262,144 bytes
-        assert done.wait(60)
+        assert done.wait(PATIENCE)
         while feed._link._queue[-1].data[-1:] != b"\xff":
             threading.Event().wait(1e-3)
         samples, pieces = read(feed, 1)
@@ -258,7 +261,7 @@ def test_a_feed_that_nobody_holds_leaves_its_server() -> None:
         del feed
         gc.collect()
         assert reference() is None
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -334,22 +337,22 @@ def test_closing_does_not_wait_for_a_server_that_does_not_answer() -> None:
 
     def blocks() -> Iterator[bytes | None]:
         yield DATA.tobytes()
-        assert leave.wait(60)  # and the connection is closed
+        assert leave.wait(PATIENCE)  # and the connection is closed
 
     def unanswered() -> None:
         calling.set()
-        assert answered.wait(60)
+        assert answered.wait(PATIENCE)
 
     with RtlTcpServer(blocks) as server:
         feed = feed_of(server)
         read(feed, len(SAMPLES))
         feed._link.connect = unanswered  # type: ignore[method-assign]
         leave.set()
-        assert calling.wait(60)
+        assert calling.wait(PATIENCE)
         closing = threading.Thread(target=feed.close, daemon=True)
         closing.start()
-        closing.join(30)
+        closing.join(PATIENCE)
         assert not closing.is_alive()
         answered.set()
-        feed._thread.join(60)
+        feed._thread.join(PATIENCE)
         assert not feed._thread.is_alive()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.channel import SampleRing
@@ -189,7 +190,7 @@ def test_a_fault_of_the_detector_ends_the_scan(make: Any, samples: _Samples, mod
     worker.scanner.finder.do = None
     worker.start()
     worker.put(samples)
-    worker._threads[0].join(60)
+    worker._threads[0].join(PATIENCE)
     assert isinstance(worker.error, (AmrqError, TypeError))
     worker.put(samples, wait=True)  # waits for nothing
     worker.close()
@@ -203,7 +204,7 @@ def test_what_does_not_end_in_time_is_said_and_what_was_found_is_kept(
     worker, hung = make(), threading.Event()
     worker.scanner.process(samples[:400_000])
     worker = ScanWorker(worker.scanner)  # what has begun here goes on here
-    worker.scanner.finder.do = lambda job, ring: hung.wait(60)
+    worker.scanner.finder.do = lambda job, ring: hung.wait(PATIENCE)
     worker.start()
     assert worker.process_id is None
     worker.put(samples[400_000:600_000])
@@ -223,7 +224,7 @@ def test_a_detector_that_is_killed_ends_the_scan_with_a_sentence(make: Any, samp
     worker.start()
     worker.put(samples[:400_000], wait=True)
     os.kill(worker.process_id, signal.SIGKILL)  # it has started, since most was searched
-    worker._threads[0].join(60)
+    worker._threads[0].join(PATIENCE)
     assert isinstance(worker.error, AmrqError) and "was killed" in str(worker.error)
     worker.put(samples[400_000:])
     worker.close()
@@ -278,7 +279,7 @@ def test_the_process_ends_with_its_parent(way: str, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("AMRQ_DETECTOR_PROCESS", "0" if "thread" in way else "1")
     script = tmp_path / "scan.py"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, script, way], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script, way], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == (-signal.SIGKILL if way == "killed" else 0), done.stderr
     assert done.stderr == "" and (done.stdout == "None\n") == ("thread" in way)
 

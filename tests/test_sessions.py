@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 from prometheus_text import read_metrics
 from seeds import rng
 
@@ -82,7 +83,7 @@ class Watched:
         self.news.set()
 
     def next(self) -> RateEstimate:
-        assert self.news.wait(60)
+        assert self.news.wait(PATIENCE)
         self.news.clear()
         return self.found[-1]
 
@@ -126,7 +127,7 @@ def test_an_error_of_whoever_listens_ends_the_watch_and_nothing_else() -> None:
     watch = SymbolRateWatch(RATE, fail, length=8_192)
     watch.start()
     watch.write(qpsk(10_000))
-    assert failed.wait(60)
+    assert failed.wait(PATIENCE)
     watch.stop()
     assert isinstance(watch.error, ValueError)
     watch.write(qpsk(10_000))  # goes nowhere, and does not wait

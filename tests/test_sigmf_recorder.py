@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sigmf
+from patience import PATIENCE
 
 from amrq.errors import AmrqError
 from amrq.outputs import SigmfRecorder
@@ -143,7 +144,7 @@ def test_the_stream_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
     write = SigmfRecorder._write
 
     def slow(*arguments: Any) -> None:
-        assert written.wait(60)
+        assert written.wait(PATIENCE)
         write(*arguments)
 
     monkeypatch.setattr(SigmfRecorder, "_write", slow)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from run_amrq import PATIENCE, python, start_amrq
+from patience import PATIENCE
+from run_amrq import python, start_amrq
 from small_models import slow_model
 
 from amrq.errors import AmrqError, all_closed

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from run_amrq import PATIENCE, run, start, warm
+from patience import PATIENCE
+from run_amrq import run, start, warm
 
 SCRIPT = """
 import json, os, sys

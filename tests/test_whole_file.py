@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 import amrq
 from amrq.errors import AmrqError
@@ -76,7 +77,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
     reader.start()
     write_whole(path, "through")
-    reader.join(30)
+    reader.join(PATIENCE)
     assert found == [b"through"]
     assert stat.S_ISFIFO(path.stat().st_mode)
 

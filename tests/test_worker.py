@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -34,7 +35,7 @@ class Stub(Classifier):
 
     def classify(self, chunks: np.ndarray) -> Evidence:
         self.entered.set()
-        assert self.gate.wait(60)
+        assert self.gate.wait(PATIENCE)
         if self.failure is not None:
             raise self.failure
         self.seen += chunks[:, 0].real.astype(int).tolist()
@@ -84,7 +85,7 @@ def test_a_file_waits_when_the_queue_is_full() -> None:
     worker, decisions = make(stub, queue_chunks=10)
     worker.start()
     worker.submit(batch(0, 3))
-    assert stub.entered.wait(60)
+    assert stub.entered.wait(PATIENCE)
     worker.submit(batch(3, 10))
     blocked = threading.Thread(target=worker.submit, args=(batch(13, 1),))
     blocked.start()
@@ -92,7 +93,7 @@ def test_a_file_waits_when_the_queue_is_full() -> None:
         threading.Event().wait(0.001)
     assert blocked.is_alive() and not decisions
     stub.gate.set()
-    blocked.join(60)
+    blocked.join(PATIENCE)
     assert not blocked.is_alive()
     worker.wait_until_idle()
     assert stub.seen == list(range(14))
@@ -116,7 +117,7 @@ def test_live_drops_the_oldest_and_accounts_for_all() -> None:
     worker, decisions = make(stub, live=True, queue_chunks=10)
     worker.start()
     worker.submit(batch(0, 3))
-    assert stub.entered.wait(60)
+    assert stub.entered.wait(PATIENCE)
     for first in range(3, 103, 4):
         worker.submit(batch(first, 4))
     statistics = worker.statistics()
@@ -137,7 +138,7 @@ def test_truth_and_break_survive_the_drop_of_their_chunk() -> None:
     worker, decisions = make(stub, chunks=100, live=True, queue_chunks=6)
     worker.start()
     worker.submit(batch(0, 1, truths=[(0, "a")]))
-    assert stub.entered.wait(60)
+    assert stub.entered.wait(PATIENCE)
     worker.submit(batch(1, 4, truths=[(8, "b")], breaks=[1]))
     worker.submit(batch(5, 5))
     stub.gate.set()
@@ -229,7 +230,7 @@ def test_no_decision_spans_what_was_dropped() -> None:
     worker, decisions = make(stub, chunks=8, live=True, queue_chunks=20)
     worker.start()
     worker.submit(batch(0, 5))
-    assert stub.entered.wait(60)
+    assert stub.entered.wait(PATIENCE)
     for first in range(5, 505, 4):
         worker.submit(batch(first, 4))
     stub.gate.set()
@@ -246,13 +247,13 @@ def test_stop_does_not_wait_for_a_long_queue() -> None:
     worker, _ = make(stub, queue_chunks=8192)
     worker.start()
     worker.submit(batch(0, 8000))
-    assert stub.entered.wait(60)
+    assert stub.entered.wait(PATIENCE)
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
     while worker.statistics().dropped == 0:
         threading.Event().wait(0.001)
     stub.gate.set()
-    stopping.join(60)
+    stopping.join(PATIENCE)
     statistics = worker.statistics()
     assert len(stub.seen) == statistics.classified == 2048
     assert statistics.dropped == 8000 - 2048
@@ -284,7 +285,7 @@ def test_another_classifier_takes_over_without_losing_a_chunk() -> None:
     worker, decisions = make(first, chunks=7)
     worker.start()
     worker.submit(batch(0, 100))
-    assert first.entered.wait(60)  # these are the first one's
+    assert first.entered.wait(PATIENCE)  # these are the first one's
     worker.submit(batch(100, 50))
     made: list[int] = []  # decisions made when a successor took over
     for successor in (third, second):  # the third never gets a turn
@@ -416,7 +417,7 @@ def test_room_in_the_queue_can_be_waited_for() -> None:
     worker, _ = make(stub, queue_chunks=10)
     worker.start()
     worker.submit(batch(0, 3))
-    assert stub.entered.wait(60)
+    assert stub.entered.wait(PATIENCE)
     worker.submit(batch(3, 11), wait=False)
     assert not worker.wait_for_room(0.001)
     stub.gate.set()

@@ -22,10 +22,10 @@ import time
 from typing import Any
 
 import typer.main
+from patience import PATIENCE
 
 from amrq.cli.main import app, main
 
-LIMIT = 240.0  # seconds
 # What commands import when they run. Not GNU Radio: its log has a thread, which does not live on in the child and is
 # waited for there.
 AHEAD = ("onnx", "onnxruntime", "sigmf", "soundfile", "typer._adapters", "zmq", "amrq.signals")
@@ -68,7 +68,7 @@ def become(case: dict[str, Any], out: int, err: int) -> None:
 def collect(child: int, reads: dict[int, str]) -> dict[str, Any]:
     """Read what the child writes until it ends."""
     texts = {"out": b"", "err": b""}
-    late, until = False, time.monotonic() + LIMIT
+    late, until = False, time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as selector:
         for descriptor in reads:
             selector.register(descriptor, selectors.EVENT_READ)
@@ -80,7 +80,7 @@ def collect(child: int, reads: dict[int, str]) -> dict[str, Any]:
                     selector.unregister(key.fd)
                     os.close(key.fd)
             if time.monotonic() > until and not late:
-                late, until = True, time.monotonic() + LIMIT
+                late, until = True, time.monotonic() + PATIENCE
                 os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return {

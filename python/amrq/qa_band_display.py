@@ -4,7 +4,6 @@
 
 import os
 import tempfile
-import time
 import unittest
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # no screen is needed
 
 try:
     from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
+    from qt_events import wait_until
 except ImportError:
     QtWidgets = None
 
@@ -119,13 +119,6 @@ class qa_band_display(gr_unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["qa"])
-
-    def wait_until(self, condition, seconds=60):
-        """Let Qt work until something holds."""
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), end, "it did not come")
-            self.application.processEvents(QtCore.QEventLoop.AllEvents, 20)
 
     def view(self, *states, size=(1280, 720)):
         """Return a view that was shown these snapshots and pictures in turn, and its log."""
@@ -593,7 +586,7 @@ class qa_band_display(gr_unittest.TestCase):
             blocks.null_source(gr.sizeof_gr_complex), blocks.throttle(gr.sizeof_gr_complex, 240e3), display
         )
         tb.start()
-        self.wait_until(lambda: display._worker is not None)
+        wait_until(lambda: display._worker is not None)
         display._worker.error = RuntimeError("out of luck")
         tb.wait()
         display.widget._tell()
@@ -606,7 +599,7 @@ class qa_band_display(gr_unittest.TestCase):
             source = blocks.null_source(gr.sizeof_gr_complex)
             tb.connect(source, blocks.throttle(gr.sizeof_gr_complex, 960e3), display)
             tb.start()
-            self.wait_until(lambda d=display: d._worker is not None)
+            wait_until(lambda d=display: d._worker is not None)
 
             def broken(line=None):
                 raise ValueError("no picture")
@@ -625,13 +618,13 @@ class qa_band_display(gr_unittest.TestCase):
         tb.start()
         self.addCleanup(tb.wait)
         self.addCleanup(tb.stop)
-        self.wait_until(lambda: display._states)
+        wait_until(lambda: display._states)
         canvas = display._canvas
         with canvas._lock:  # nothing is drawn, until samples have to be left out
-            self.wait_until(lambda: canvas._position > canvas._taken)
+            wait_until(lambda: canvas._position > canvas._taken)
         canvas._states.clear()
         left_out = canvas._position
-        self.wait_until(lambda: any(picture.stop > left_out for _, picture in list(canvas._states)))
+        wait_until(lambda: any(picture.stop > left_out for _, picture in list(canvas._states)))
 
     def test_bad_settings_are_refused(self):
         for bad, words in (
@@ -656,7 +649,7 @@ class qa_band_display(gr_unittest.TestCase):
 
     def test_window_opens_records_pauses_and_ends_everything(self):
         window, folder = self.window()
-        self.wait_until(lambda: window.display.widget.snapshot is not None)
+        wait_until(lambda: window.display.widget.snapshot is not None)
         for size in SIZES:
             window.resize(*size)
             self.application.processEvents()
@@ -664,7 +657,7 @@ class qa_band_display(gr_unittest.TestCase):
                 window.display.widget.visibleRegion().boundingRect().size(), window.display.widget.size()
             )
         window.controls.record.click()
-        self.wait_until(lambda: "recording take-001" in window.controls.state.text())
+        wait_until(lambda: "recording take-001" in window.controls.state.text())
         window.controls.pause.click()
         window.close()
         self.assertTrue(window.all_ended)
@@ -672,11 +665,11 @@ class qa_band_display(gr_unittest.TestCase):
 
     def test_what_cannot_be_recorded_is_told(self):
         window, folder = self.window()
-        self.wait_until(lambda: window.display.widget.snapshot is not None)
+        wait_until(lambda: window.display.widget.snapshot is not None)
         recorder = window._run.recorder
         recorder._recorder.begin = lambda: (_ for _ in ()).throw(AmrqError("the disk is full."))
         window.controls.record.click()
-        self.wait_until(lambda: "nothing is recorded: the disk is full." in footer_of(window))
+        wait_until(lambda: "nothing is recorded: the disk is full." in footer_of(window))
         self.assertFalse(window.controls.record.isChecked())
         window.close()
         source = SourceOptions(simulate=True, sample_rate=100e3)
@@ -697,11 +690,11 @@ class qa_band_display(gr_unittest.TestCase):
         window, _ = self.window()
         window.controls.rate.setCurrentText("200k")
         window.controls._on_rate()
-        self.wait_until(lambda: getattr(window.display.widget.snapshot, "sample_rate", 0) == 200e3)
+        wait_until(lambda: getattr(window.display.widget.snapshot, "sample_rate", 0) == 200e3)
         window._choose(RadioDevice("driver=nosuchradio"))
-        self.wait_until(lambda: "nosuchradio" in window.display.widget._footer.text())
+        wait_until(lambda: "nosuchradio" in window.display.widget._footer.text())
         window._choose(None)  # back to the simulation
-        self.wait_until(lambda: window.running and window.display.received > 0)
+        wait_until(lambda: window.running and window.display.received > 0)
 
     def test_window_is_closed_from_outside(self):
         import threading
@@ -709,7 +702,7 @@ class qa_band_display(gr_unittest.TestCase):
         ending = threading.Event()
         window, _ = self.window(ending=ending)
         ending.set()
-        self.wait_until(lambda: not window.isVisible())
+        wait_until(lambda: not window.isVisible())
         self.assertTrue(window.all_ended)
 
 

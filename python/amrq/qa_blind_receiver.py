@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -124,7 +125,7 @@ class qa_blind_receiver(gr_unittest.TestCase):
         tb, source = gr.top_block(), stalled()
         tb.connect(source, block)
         tb.start()
-        self.assertTrue(done.wait(30))
+        self.assertTrue(done.wait(PATIENCE))
         tb.stop()
         tb.wait()
         self.assertEqual(set(named), {"QPSK"})

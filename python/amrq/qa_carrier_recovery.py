@@ -8,6 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY, carrier_recovery
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import THESIS_9
@@ -138,7 +139,7 @@ class qa_carrier_recovery(gr_unittest.TestCase):
         graph.start()
         waiting = threading.Thread(target=graph.wait, daemon=True)
         waiting.start()
-        waiting.join(20)
+        waiting.join(PATIENCE)
         ended = not waiting.is_alive()
         graph.stop()
         self.assertTrue(ended)

@@ -17,6 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # no screen is needed
 
 try:
     from PyQt5 import QtCore, QtGui, QtWidgets
+    from qt_events import wait_until
 except ImportError:
     QtWidgets = None
 
@@ -76,13 +77,6 @@ class qa_classification_display(gr_unittest.TestCase):
     def setUpClass(cls):
         cls.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["qa"])
 
-    def wait_until(self, condition, seconds=20):
-        """Let Qt work until something holds."""
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), end, "it did not come")
-            self.application.processEvents(QtCore.QEventLoop.AllEvents, 20)
-
     def deliver(self, display, port, messages):
         """Send messages through a running flowgraph."""
         graph, source = gr.top_block(), sender(messages)
@@ -99,7 +93,7 @@ class qa_classification_display(gr_unittest.TestCase):
         display = amrq.classification_display(history=5)
         sent = [decision(name, truth) for name, truth in zip(THESIS_9, reversed(list(THESIS_9)), strict=True)]
         graph, _source = self.deliver(display, "decisions", sent)
-        self.wait_until(lambda: display.received == len(sent))
+        wait_until(lambda: display.received == len(sent))
         graph.stop()
         graph.wait()
         expected = list(zip(THESIS_9, reversed(list(THESIS_9)), strict=True))[-5:]
@@ -108,7 +102,7 @@ class qa_classification_display(gr_unittest.TestCase):
     def test_statistics_arrive(self):
         display = amrq.classification_display()
         graph, _source = self.deliver(display, "statistics", [pmt.to_pmt(COUNTERS)])
-        self.wait_until(lambda: display.statistics() == COUNTERS)
+        wait_until(lambda: display.statistics() == COUNTERS)
         graph.stop()
         graph.wait()
 
@@ -126,7 +120,7 @@ class qa_classification_display(gr_unittest.TestCase):
             {"family": "noise", "label": "noise", "confidence": 0.99},
         ]
         graph, _source = self.deliver(display, "decisions", [pmt.to_pmt(signal) for signal in signals])
-        self.wait_until(lambda: display.received == len(signals))
+        wait_until(lambda: display.received == len(signals))
         graph.stop()
         graph.wait()
         self.assertEqual([label for label, _ in display.history()], ["2FSK", "unknown", "noise"])
@@ -150,19 +144,19 @@ class qa_classification_display(gr_unittest.TestCase):
             pmt.cons(pmt.intern("a"), pmt.intern("b")),
         ]
         graph, _source = self.deliver(display, "decisions", [*rubbish, decision("8PSK")])
-        self.wait_until(lambda: display.received == 1)
+        wait_until(lambda: display.received == 1)
         self.assertEqual(display.history(), [("8PSK", None)])
         graph.stop()
         graph.wait()
         graph, _source = self.deliver(display, "statistics", [*rubbish, pmt.to_pmt(COUNTERS)])
-        self.wait_until(lambda: display.statistics() == COUNTERS)
+        wait_until(lambda: display.statistics() == COUNTERS)
         graph.stop()
         graph.wait()
 
     def test_a_dictionary_alone_is_taken(self):
         display = amrq.classification_display()
         graph, _source = self.deliver(display, "decisions", [pmt.car(decision("BPSK", "BPSK"))])
-        self.wait_until(lambda: display.received == 1)
+        wait_until(lambda: display.received == 1)
         graph.stop()
         graph.wait()
         self.assertEqual(display.history(), [("BPSK", "BPSK")])
@@ -182,7 +176,7 @@ class qa_classification_display(gr_unittest.TestCase):
         display.widget.show()
         began = time.monotonic()
         graph, _source = self.deliver(display, "decisions", [decision("QPSK", "QPSK")] * 5000)
-        self.wait_until(lambda: display.received == 5000)
+        wait_until(lambda: display.received == 5000)
         took = time.monotonic() - began
         graph.stop()
         graph.wait()
@@ -194,7 +188,7 @@ class qa_classification_display(gr_unittest.TestCase):
     def test_a_new_run_begins_empty(self):
         display = amrq.classification_display()
         graph, _source = self.deliver(display, "decisions", [decision()])
-        self.wait_until(lambda: display.received == 1)
+        wait_until(lambda: display.received == 1)
         graph.stop()
         graph.wait()
         graph.start()
@@ -213,7 +207,7 @@ class qa_classification_display(gr_unittest.TestCase):
             decision("no signal"),
         ):
             graph, _source = self.deliver(display, "decisions", [message])
-            self.wait_until(lambda: display.received == 1)
+            wait_until(lambda: display.received == 1)
             graph.stop()
             graph.wait()
             pictures.append(self.picture(display))
@@ -225,7 +219,7 @@ class qa_classification_display(gr_unittest.TestCase):
         for truth, differs in (("QPSK", False), ("8PSK", True)):
             display = amrq.classification_display()
             graph, _source = self.deliver(display, "decisions", [decision("QPSK", truth)] * 3 + [decision()])
-            self.wait_until(lambda display=display: display.received == 4)
+            wait_until(lambda display=display: display.received == 4)
             graph.stop()
             graph.wait()
             written.clear()
@@ -317,7 +311,7 @@ class qa_classification_display(gr_unittest.TestCase):
     def test_setters(self):
         display = amrq.classification_display(history=3)
         graph, _source = self.deliver(display, "decisions", [decision(name) for name in THESIS_9])
-        self.wait_until(lambda: display.received == 9)
+        wait_until(lambda: display.received == 9)
         display.set_history(2)
         self.assertEqual([label for label, _ in display.history()], ["16QAM", "32QAM"])
         before = self.picture(display)

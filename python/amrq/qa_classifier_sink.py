@@ -12,6 +12,7 @@ import unittest
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import ClassSet, NamedClass
@@ -222,7 +223,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
         # The classifier holds its first batch until the whole stream has passed: a sink that waited for it
         # would never end this flowgraph.
         passed = threading.Event()
-        classifier = SignClassifier(before=lambda chunks: passed.wait(60))
+        classifier = SignClassifier(before=lambda chunks: passed.wait(PATIENCE))
         tb, sink = self.connect(
             blocks.vector_source_c(ramp(20_000)),
             classifier,

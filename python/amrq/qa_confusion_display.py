@@ -5,7 +5,6 @@
 import os
 import subprocess
 import sys
-import time
 import unittest
 
 import pmt
@@ -14,7 +13,8 @@ from gnuradio import gr, gr_unittest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # no screen is needed
 
 try:
-    from PyQt5 import QtCore, QtWidgets
+    from PyQt5 import QtWidgets
+    from qt_events import wait_until
 except ImportError:
     QtWidgets = None
 
@@ -55,19 +55,12 @@ class qa_confusion_display(gr_unittest.TestCase):
     def setUpClass(cls):
         cls.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["qa"])
 
-    def wait_until(self, condition, seconds=20):
-        """Let Qt work until something holds."""
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), end, "it did not come")
-            self.application.processEvents(QtCore.QEventLoop.AllEvents, 20)
-
     def run_with(self, display, messages, expected):
         graph, source = gr.top_block(), sender()
         graph.msg_connect(source, "out", display, "decisions")
         graph.start()
         source.send(messages)
-        self.wait_until(lambda: sum(display.counts().values()) == expected)
+        wait_until(lambda: sum(display.counts().values()) == expected)
         graph.stop()
         graph.wait()
 
@@ -103,7 +96,7 @@ class qa_confusion_display(gr_unittest.TestCase):
         graph.msg_connect(source, "out", display, "decisions")
         graph.start()
         source.send([decision("BPSK", "BPSK")] * 6 + [decision("QPSK", "QPSK")] * 3)
-        self.wait_until(lambda: display.counts().get(("QPSK", "QPSK")) == 3)
+        wait_until(lambda: display.counts().get(("QPSK", "QPSK")) == 3)
         self.assertEqual(display.counts(), {("BPSK", "BPSK"): 1, ("QPSK", "QPSK"): 3})
         display.set_memory(2)
         self.assertEqual(display.counts(), {("QPSK", "QPSK"): 2})

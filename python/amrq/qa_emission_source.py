@@ -8,6 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.emission_source import emission_source
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.channel import extract
@@ -188,7 +189,7 @@ class qa_emission_source(gr_unittest.TestCase):
         graph.start()
         waiting = threading.Thread(target=graph.wait, daemon=True)
         waiting.start()
-        waiting.join(20)
+        waiting.join(PATIENCE)
         ended = not waiting.is_alive()
         graph.stop()
         self.assertTrue(ended)

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -126,7 +127,7 @@ class qa_family_classifier(gr_unittest.TestCase):
 
         def slow(iq, *rest):
             begun.set()
-            go_on.wait(60)
+            go_on.wait(PATIENCE)
             return None
 
         block._first._signal = slow
@@ -137,7 +138,7 @@ class qa_family_classifier(gr_unittest.TestCase):
         tb.connect(source, through, block)
         tb.connect(through, last)
         tb.start()
-        self.assertTrue(begun.wait(60))
+        self.assertTrue(begun.wait(PATIENCE))
         limit = threading.Event()
         for _ in range(6_000):  # until all has passed, with the look still under way
             if block.statistics().received == 2_000_000:

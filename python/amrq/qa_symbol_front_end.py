@@ -8,6 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.symbol_front_end import EQUALISER_KEY, INPUT_SECONDS_KEY, symbol_front_end
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import THESIS_9
@@ -284,7 +285,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
             graph.start()
             if asked:
                 front_end.flush()
-            self.assertTrue(enough.wait(60))
+            self.assertTrue(enough.wait(PATIENCE))
             graph.stop()
             graph.wait()
             self.assertIsNone(front_end.error)

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from patience import PATIENCE
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -167,7 +168,7 @@ class qa_symbol_rate_probe(gr_unittest.TestCase):
 
         def slow(estimate):
             begun.set()
-            go_on.wait(60)
+            go_on.wait(PATIENCE)
 
         probe = amrq.symbol_rate_probe(RATE, interval=0.0, length=4_096, on_estimate=slow)
         source, through = blocks.vector_source_c(signal(4, 400_000), True), blocks.head(8, 400_000)
@@ -176,7 +177,7 @@ class qa_symbol_rate_probe(gr_unittest.TestCase):
         tb.connect(source, through, probe)
         tb.connect(through, last)
         tb.start()
-        self.assertTrue(begun.wait(60))
+        self.assertTrue(begun.wait(PATIENCE))
         limit = threading.Event()
         for _ in range(6_000):  # until all has passed, with the estimate still under way
             if probe.counts().received == 400_000:

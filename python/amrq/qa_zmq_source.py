@@ -10,6 +10,7 @@ import unittest
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from patience import PATIENCE
 from receive_samples import receive, run_and_stop, told
 
 from amrq.errors import AmrqError
@@ -112,7 +113,7 @@ class qa_zmq_source(gr_unittest.TestCase):
                 socket.bind(self.endpoint)
                 for message in parts:
                     socket.send_multipart(message if isinstance(message, list) else [message])
-                over.wait(60)
+                over.wait(PATIENCE)
 
         return send
 

@@ -22,6 +22,7 @@ import yaml
 import zmq
 from file_radio import file_radio
 from flowgraphs import EXAMPLES, ROOT, RUN_LIMIT, beside, environment, generate, load, loaded, run
+from patience import PATIENCE
 from prometheus_text import read_metrics
 
 from amrq.classes import THESIS_9
@@ -86,12 +87,12 @@ def test_what_the_companion_writes_is_nobody_elses_business(tmp_path):
         (clone / "examples" / f"{name}.py").write_text("import os\n")
 
     def said(*words):
-        result = subprocess.run(words, cwd=clone, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(words, cwd=clone, capture_output=True, text=True, timeout=PATIENCE)
         return {Path(line).stem for line in result.stdout.splitlines() if line.endswith(".py")}
 
     ruff = (sys.executable, "-m", "ruff", "check", "--show-files", "examples")
     assert said(*ruff) == WRITTEN_BY_HAND | {"my_own_flowgraph"}  # an unpacked archive
-    subprocess.run(["git", "init", "-q"], cwd=clone, check=True, timeout=60)
+    subprocess.run(["git", "init", "-q"], cwd=clone, check=True, timeout=PATIENCE)
     assert said("git", "ls-files", "--others", "--exclude-standard") == WRITTEN_BY_HAND
     assert said(*ruff) == WRITTEN_BY_HAND
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import zmq
-from run_amrq import PATIENCE, start, the_rest
+from patience import PATIENCE
+from run_amrq import start, the_rest
 from seeds import rng
 
 from amrq.classifier import ChunkClassifier

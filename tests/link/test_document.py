@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from boards import MODEL, Liar, board, chunks, image, refusal
 from example_messages import CONTRACT, example_messages, hexdump
+from patience import PATIENCE
 
 from amrq.hardware import IntegerEngine
 from amrq.link import Capabilities, Frame, MessageType, SampleFormat, Status, read_frame
@@ -77,7 +78,10 @@ def test_the_c_client_gets_the_same_scores(program: Path, format: str) -> None:
     iq = np.stack([given.real, given.imag], axis=1)
     with board() as started:
         run = subprocess.run(
-            [str(program), started.endpoint, format], input=given.tobytes(), capture_output=True, timeout=60
+            [str(program), started.endpoint, format],
+            input=given.tobytes(),
+            capture_output=True,
+            timeout=PATIENCE,
         )
         assert run.returncode == 0, run.stderr
         assert "600 chunks in 3 requests, 0 refused" in started.end()
@@ -90,7 +94,7 @@ def test_the_c_client_gets_the_same_scores(program: Path, format: str) -> None:
 
 def test_the_c_client_says_what_is_wrong(program: Path) -> None:
     with board() as started:
-        run = subprocess.run([str(program), started.endpoint, "cu8"], capture_output=True, timeout=60)
+        run = subprocess.run([str(program), started.endpoint, "cu8"], capture_output=True, timeout=PATIENCE)
     assert run.returncode == 2
     assert run.stderr == b"board_client: the board does not take the format cu8\n"
 
@@ -102,6 +106,9 @@ def test_the_c_client_shows_no_escape_sequences(program: Path) -> None:
 
     with Liar(refuses) as liar:
         run = subprocess.run(
-            [str(program), liar.endpoint, "auto"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+            [str(program), liar.endpoint, "auto"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
         )
     assert (run.returncode, run.stderr) == (2, b"board_client: the board refuses: ?]0;title???evil\n")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from boards import ANYWHERE, MODEL, ODD_BOARD, PATIENCE, Stranger, board, chunks, image, in_thread
+from boards import ANYWHERE, MODEL, ODD_BOARD, Stranger, board, chunks, image, in_thread
+from patience import PATIENCE
 
 from amrq.classifier import Engine, IntegerScores
 from amrq.errors import AmrqError

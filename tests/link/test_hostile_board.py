@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from boards import MODEL, PATIENCE, Liar, Says, Told, board, chunks, client, image, in_thread, refusal
+from boards import MODEL, Liar, Says, Told, board, chunks, client, image, in_thread, refusal
+from patience import PATIENCE
 from seeds import rng
 from zmtp import endless
 

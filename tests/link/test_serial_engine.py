@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from boards import QUICK, client
 from boards import board as serving
+from patience import PATIENCE
 from run_amrq import amrq_here, refused
 from seeds import rng
 
@@ -61,7 +62,7 @@ def test_through_the_simulated_board_scores_are_the_reference_s(model: str, boar
     iq, level = given(6, "simulated")
     with (
         SerialSimulation(board, "iverilog") as simulation,
-        closing(SerialEngine(model, simulation.serve(), timeout=60)) as engine,
+        closing(SerialEngine(model, simulation.serve(), timeout=PATIENCE)) as engine,
     ):
         found = engine.run(iq, level)
         assert engine.counters() == {"serial_resent": 0, "serial_damaged": 0}
@@ -231,7 +232,7 @@ def test_closing_ends_a_run_that_waits(model: str, board: SerialBoard) -> None:
         thread = threading.Thread(target=run)
         thread.start()
         engine.close()
-        thread.join(60)
+        thread.join(PATIENCE)
         assert "has been closed" in str(failed[0])
         engine.open()
         engine.hurry(0)

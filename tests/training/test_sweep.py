@@ -17,6 +17,7 @@ import sweeps
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 from run_amrq import start
 from seeds import rng, seed
 from thesis import RECIPE as THESIS
@@ -61,11 +62,11 @@ def run(folder: Path, how: str, count: int) -> int:
     with said.open("w") as log:
         process = start(command, start_new_session=True, stdout=None, stderr=log)
     try:
-        process.wait(timeout=240)
+        process.wait(timeout=PATIENCE)
     finally:
         # Whatever became of it, its workers end too.
         group = [p for p in psutil.process_iter() if os.getpgid(p.pid) == process.pid]
-        _, alive = psutil.wait_procs(group, timeout=60)
+        _, alive = psutil.wait_procs(group, timeout=PATIENCE)
         for left in alive:
             left.kill()
     assert not alive, alive
