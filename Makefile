@@ -64,9 +64,7 @@ demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute
 	$(say) "what is on the air: a simulated band, every emission found"
 	@$(headless) $(PYTHON) examples/scan_scene.py
 
-test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, tests (9 minutes); PYTEST_ARGS="-k demo" for some
-	$(say) "QA of the blocks: ctest"
-	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+test: lint $(STAMPS)/module docs ## lint, types, documentation, tests, QA of the blocks among them (9 minutes); PYTEST_ARGS="-k demo" for some
 	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end, and when the long ones last passed"
 	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs -m "not long" $(PYTEST_ARGS)
 

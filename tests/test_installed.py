@@ -2,12 +2,14 @@
 """The command as CMake installs it, in a prefix of its own: what it is started by differs from `python -m amrq`."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,11 +17,16 @@ QPSK = ROOT / "examples" / "recordings" / "generic_qpsk.sigmf-meta"
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the installed command."""
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prefix")
+
+
+@pytest.fixture(scope="module")
+def build(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that it was built in, and installed from."""
     if shutil.which("cmake") is None:
         pytest.skip("there is no CMake")
-    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("prefix")
+    build = tmp_path_factory.mktemp("build")
     steps = [
         [
             "-S",
@@ -35,9 +42,27 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--install", build],
     ]
     for step in steps:
-        done = subprocess.run(["cmake", *map(str, step)], capture_output=True, text=True, timeout=200)
+        done = subprocess.run(["cmake", *map(str, step)], capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stdout + done.stderr
+    return build
+
+
+@pytest.fixture(scope="module")
+def command(build: Path, prefix: Path) -> Path:
+    """Return the installed command."""
     return prefix / "bin" / "amrq"
+
+
+def test_ctest_has_each_block_s_qa_and_runs_it(build: Path) -> None:
+    """One here; `test_block_qa.py` runs all, which takes less time without a start for each."""
+    ctest = ["ctest", "--test-dir", str(build)]
+    listed = subprocess.run([*ctest, "-N"], capture_output=True, text=True, timeout=PATIENCE)
+    files = {path.stem for path in (ROOT / "python" / "amrq").glob("qa_*.py")}
+    assert set(re.findall(r"Test +#\d+: (\w+)", listed.stdout)) == files
+    one = [*ctest, "--output-on-failure", "-R", "qa_packet_source"]
+    done = subprocess.run(one, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "100% tests passed" in done.stdout and "out of 1" in done.stdout, done.stdout
 
 
 def run(command: Path, *arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,7 +72,7 @@ def run(command: Path, *arguments: object, folder: Path | None = None) -> subpro
         [str(command), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
         stdin=subprocess.DEVNULL,
         cwd=folder or command.parent,
         env=environment | {"COLUMNS": "200", "NO_COLOR": "1"},
