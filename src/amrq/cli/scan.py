@@ -263,6 +263,7 @@ class _View:
             "waiting": done.waiting if done.waiting > len(rows) / 2 + 3 else 0,
             "not looked at in time": done.missed,
             "not reported": done.suppressed,
+            "not looked at for long": done.unkept,
         }
         if said := "   ".join(f"{name}: {count}" for name, count in faults.items() if count):
             yield Text(said, "bold red")

@@ -39,6 +39,8 @@ _SHORT_TIME, _LONG_ENOUGH = 1.5, 3.0
 need four symbols alike, as one in 64 is."""
 _SHORT_CARRIER, _MOVING_CARRIER = 0.85, 0.7
 """How sure a carrier is that stayed in one place for as short; and one that did so for less time than it did not."""
+_BEGINS = 0.1
+"""Seconds: of looks that begin within so much of each other, the longer one has nearly all that the other has."""
 _NAMES = (*FAMILIES, UNKNOWN)
 
 
@@ -124,14 +126,23 @@ class Findings:
         self._since: dict[tuple[str, str], float] = {}  # it became what it is
         self._most: dict[str, float] = {}
         self._steady = 0.0  # seconds that a line stayed in one place, less those in which it did not
+        self._first = math.inf  # the time of the source at which the first look began
         self._until = -math.inf  # the time of the source up to which there were looks
 
     def __len__(self) -> int:
         """How many there were."""
         return sum(one.looks for one in self._sums.values())
 
+    def lie_within(self, since: float) -> bool:
+        """Return whether a look from this time of the source on has the samples that the looks so far had."""
+        return since <= self._first + _BEGINS
+
     def add(
-        self, identity: EmissionIdentity, measures: Mapping[str, float | None], until: float | None = None
+        self,
+        identity: EmissionIdentity,
+        measures: Mapping[str, float | None],
+        until: float | None = None,
+        since: float = -math.inf,
     ) -> None:
         """Take in an identification, and the numbers that were measured.
 
@@ -139,7 +150,9 @@ class Findings:
             identity: what one look has found.
             measures: numbers that were measured, by name.
             until: time of the source at which the look ends, seconds; None: it shares no samples with others.
+            since: time at which it begins.
         """
+        self._first = min(self._first, since)
         look = _Look.of(identity)
         self._recent.append(look)
         self._weight += look.weight

@@ -3,11 +3,13 @@
 
 An identification takes some 1,500 times one over the bandwidth, and finds what the emission is. A glance at one that is
 known takes a fifth of that, and tells whether it is still the same; glances share few stretches of the band, so that
-one transform serves all of them.
+one transform serves all of them. What is narrow is kept for longer than the band (`amrq.scan.slow_channels`): looks at
+it take seconds, and see how narrow it is.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,10 @@ from amrq.channel import Channel, ChannelSamples, SampleRing, extract, extract_a
 from amrq.classifier import Classifier
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance, IdentifyModels, identify_emission
+from amrq.measure import measure_emission
 from amrq.model import UNKNOWN
 from amrq.scan.records import EmissionRecord, KnownEmission
+from amrq.scan.slow_channels import SlowChannels
 
 __all__ = ["FIRST_SYMBOLS", "Looker", "symbols_of"]
 
@@ -41,8 +45,35 @@ _FLOOR_MOVES = 20.0
 """dB by which a noise floor may change while an emission is on."""
 _RATE = 4.0
 """Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
+_ROOM, _DRIFTS = 1.2, 10.0
+"""Times the bandwidth of what is narrower than its box, and Hz besides: it is identified in so much."""
 _LEAST_BANDWIDTH, _LEAST_WINDOW = 500.0, 100.0
 """Hz: of the narrowest channel, and of the narrowest emission whose looks are longer than those of wider ones."""
+
+
+def _narrowed(
+    channel: ChannelSamples, record: EmissionRecord, floor: float | None
+) -> tuple[ChannelSamples, EmissionRecord]:
+    """Return a long look's channel and record with the edges that it shows, where its box is wider.
+
+    A box is as wide as some of the detector's bins at least.
+    """
+    rate, width = channel.sample_rate, record.bandwidth
+    found = measure_emission(channel.iq, rate, floor, width, with_symbol_rate=False)
+    narrow = _ROOM * found.bandwidth + _DRIFTS
+    if not narrow < width / 2:  # also where it is not known
+        return channel, record
+    middle = channel.centre + found.centre
+    snr_db = record.snr_db + 10 * math.log10(width / narrow)
+    record = replace(record, lower=middle - narrow / 2, upper=middle + narrow / 2, snr_db=snr_db)
+    passes = _RATE / 1.25 * max(narrow, _LEAST_BANDWIDTH)
+    if passes < 0.8 * rate:
+        one = extract(channel.iq, rate, found.centre, passes)
+        iq, rate, step = one.iq, one.sample_rate, one.step * channel.step
+    else:
+        turned = np.exp(-2j * np.pi * found.centre / rate * np.arange(len(channel.iq)))
+        iq, step = (channel.iq * turned).astype(np.complex64), channel.step
+    return ChannelSamples(iq, rate, channel.start, middle, step), record
 
 
 def symbols_of(known: KnownEmission) -> float:
@@ -82,9 +113,13 @@ class Looker:
         self._rate = ring.sample_rate
         self.longest = 1 << (min(_LONGEST, ring.capacity).bit_length() - 1)
         """Samples of the band that a look takes at most: a power of 2."""
+        self.slow = SlowChannels(ring, self.longest)
+        """What is kept for longer."""
 
     def window(self, record: EmissionRecord, symbols: float) -> int:
-        """Return the samples of the band that so many bandwidths times seconds take: a power of 2."""
+        """Return the samples of the band that so many bandwidths times seconds take: a power of 2, or a long look."""
+        if long := self.slow.longest(record):
+            return long
         bandwidth = min(max(record.bandwidth, _LEAST_WINDOW), self._rate)
         wanted = symbols * self._rate / bandwidth
         return min(1 << round(math.log2(max(wanted, 256))), self.longest)
@@ -104,7 +139,11 @@ class Looker:
             end: of the samples that are there.
             symbols: bandwidths times seconds; None for a glance.
         """
+        long = None if symbols is None else self.slow.stretch(record, end)
+        if long is not None:
+            return long
         window = self.glance_window(record) if symbols is None else self.window(record, symbols)
+        window = min(window, self.longest)
         start, stop = record.start, min(end, record.stop)
         # On a grid, so that emissions share stretches.
         grid = window // (4 if symbols is None else 16)
@@ -134,10 +173,18 @@ class Looker:
         self, records: Sequence[EmissionRecord], start: int, stop: int
     ) -> list[ChannelSamples] | None:
         """Return the samples of emissions in a stretch of the band; None where it has gone."""
+        if self.is_long(start, stop):
+            kept = [self.slow.samples(one, start, stop) for one in records]
+            found = [one for one in kept if one is not None]
+            return found if len(found) == len(kept) else None
         try:
             return extract_all(self._ring, self._rate, [self.channel(one) for one in records], start, stop)
         except AmrqError:
             return None
+
+    def is_long(self, start: float, stop: float) -> bool:
+        """Return whether a look is longer than one at the band can be: of what is kept for longer."""
+        return stop - start > self.longest
 
     def about(self, centre: float, width: float, start: int, stop: int) -> ChannelSamples | None:
         """Return the samples of a part of the band, `width` Hz of it as far as there are so many; None if gone."""
@@ -172,12 +219,14 @@ class Looker:
             record: the emission; the symbol rate that it is known to have is tried first.
             thorough: it is equalised where it needs that.
         """
-        edges = (record.lower - channel.centre, record.upper - channel.centre)
+        floor = self._floor_at(record)
+        if self.is_long(channel.start, channel.place(len(channel.iq))):
+            channel, record = _narrowed(channel, record, floor)
         return identify_emission(
             channel.iq,
             channel.sample_rate,
-            self._floor_at(record),
-            edges,
+            floor,
+            (record.lower - channel.centre, record.upper - channel.centre),
             record.snr_db,
             self._classifier,
             thorough,

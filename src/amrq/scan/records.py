@@ -162,6 +162,7 @@ class ScanCounters:
         waiting: emissions that wait for a look.
         missed: emissions that ended without a look, for want of time.
         suppressed: emissions that were not reported, because there were too many at a time.
+        unkept: narrow emissions whose long looks lack samples, for want of room or time (`amrq.scan.slow_channels`).
         looks: taken.
         seconds: processor time used, all in all.
         load: processor time over the time of the stream: cores.
@@ -176,6 +177,7 @@ class ScanCounters:
     waiting: int = 0
     missed: int = 0
     suppressed: int = 0
+    unkept: int = 0
     looks: int = 0
     seconds: float = 0.0
     load: float = 0.0

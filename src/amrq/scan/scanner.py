@@ -254,6 +254,7 @@ class BandScanner:
                 table.counts,
                 waiting=self._scheduler.waiting(seconds),
                 missed=self._scheduler.missed,
+                unkept=self._looker.slow.missed,
                 load=table.counts.seconds / seconds if seconds else 0.0,
                 notes=self._levels.remarks,
             )

@@ -553,6 +553,10 @@ class ScanSession:
                 f"{counted(done.suppressed, 'emission')} not reported: more than {self._options.most_records:g} a "
                 "second began (--most-records)."
             )
+        if done.unkept:
+            said.append(
+                f"{counted(done.unkept, 'narrow emission')} not looked at for long: too many at a time."
+            )
         if self._recorder is not None and self._recorder.left_out:
             said.append(f"{counted(self._recorder.left_out, 'emission')} not recorded: too many at a time.")
         return said

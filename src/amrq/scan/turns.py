@@ -25,6 +25,11 @@ _EFFORTS = 1
 """How often a look gets longer; once more in a recording."""
 _FULL_TOGETHER = 8
 """Identifications from one stretch, where the budget is limited; glances cost next to nothing."""
+_CARRIER, _SURE_CARRIER, _SURE = "carrier", 0.85, 0.95
+"""What has a name with less confidence than the latter, and a carrier in any case, is looked at until a long look is
+whole; a carrier that then has more than the former needs no further one."""
+_WHOLE = 0.9
+"""Of a look, that makes it whole."""
 _TOGETHER = 64
 """Channels that are taken out of a stretch at once."""
 
@@ -54,6 +59,12 @@ class TurnTaker:
             seconds: after which no further look begins.
         """
         until = time.monotonic() + seconds
+        began = time.thread_time()
+        with self._table.lock:
+            records = [one.record for one in self._table.entries()]
+        self._looker.slow.follow(records)
+        self._looker.slow.feed(last)
+        self._table.count(seconds=time.thread_time() - began)
         now = math.inf if last else self._table.seconds
         with self._table.lock:
             turns = self._scheduler.due(now)
@@ -145,7 +156,7 @@ class TurnTaker:
             seen, changed = self._looker.glance(channel, record), True
         elif identity is not None:
             identity = self._sides.remembered(known, identity)
-        others: list[tuple[EmissionIdentity, float]] = []
+        others: list[tuple[EmissionIdentity, ChannelSamples]] = []
         if identity is not None and identity.label == UNKNOWN and known.ending is not None:
             others = self._elsewhere(record, used, known)
         now = self._table.seconds
@@ -159,21 +170,21 @@ class TurnTaker:
             if identity is not None:
                 self._recognise(known, seen, changed, identity.label == record.label)
                 known.named_at = now
-                self._learn(known, identity, channel.centre, changed)
-                for other, centre in others:
-                    self._learn(known, other, centre, False)
+                self._learn(known, identity, channel, changed)
+                for other, there in others:
+                    self._learn(known, other, there, False)
             known.record = replace(known.record, looks=known.record.looks + len(others))
             self._table.count(looks=1 + len(others))
             whole = self._looker.window(record, symbols_of(known))
             sure = identity is None or identity.label != UNKNOWN
-            if not sure and used >= 0.9 * whole:
+            if not sure and used >= _WHOLE * whole:
                 sure = (
                     known.effort >= _EFFORTS + (not self._scheduler.limited) or whole >= self._looker.longest
                 )
                 known.effort += not sure
             same = identity is not None and identity.label == record.label
             cost = time.thread_time() - began
-            soon = identity is not None and known.findings.needs_time
+            soon = identity is not None and self._needs_time(known, used)
             self._scheduler.done(turn, now, cost, used / self._table.sample_rate, sure, same, soon)
             calm = self._table.options.look_every * 2**known.restless
             if changed and identity is None and now >= known.named_at + calm:
@@ -181,18 +192,31 @@ class TurnTaker:
             if known.ending is not None:
                 self._table.end(known)
 
+    def _needs_time(self, known: KnownEmission, used: int) -> bool:
+        """Return whether what a look of so many samples has found may change with a longer one; the lock is held."""
+        record, long = known.record, self._looker.slow.longest(known.record)
+        if not long:
+            return known.findings.needs_time
+        if record.label == _CARRIER:
+            if used < _WHOLE * long:
+                return True
+            if record.confidence >= _SURE_CARRIER:
+                self._looker.slow.rest(record.id)
+            return known.findings.needs_time
+        return used < _WHOLE * long and record.confidence < _SURE
+
     def _elsewhere(
         self, record: EmissionRecord, window: int, known: KnownEmission
-    ) -> list[tuple[EmissionIdentity, float]]:
+    ) -> list[tuple[EmissionIdentity, ChannelSamples]]:
         """Look at other stretches of an emission that is over and has no name, where there is all the time for it."""
-        found: list[tuple[EmissionIdentity, float]] = []
+        found: list[tuple[EmissionIdentity, ChannelSamples]] = []
         if self._scheduler.limited or known.findings:
             return found
         for start, stop in self._looker.places(record, window):
             channels = self._looker.channels([record], start, stop)
             if channels is not None:
                 identity = self._looker.identity(channels[0], record, True)
-                found.append((identity, channels[0].centre))
+                found.append((identity, channels[0]))
         return found
 
     @staticmethod
@@ -204,19 +228,23 @@ class TurnTaker:
             known.glances = (*known.glances, seen)[-_ITS_GLANCES:]
             known.restless = min(known.restless + 1, _MOST_RESTLESS)
 
-    def _learn(self, known: KnownEmission, identity: EmissionIdentity, centre: float, changed: bool) -> None:
+    def _learn(
+        self, known: KnownEmission, identity: EmissionIdentity, channel: ChannelSamples, changed: bool
+    ) -> None:
         """Take in what an identification has found; the lock is held."""
         before, measures = known.record, numbers_of(identity.measures)
         if measures.get("centre") is not None:  # from the middle of the band, as all places are
-            measures["centre"] = float(measures["centre"] or 0.0) + centre
-        first = not known.findings
+            measures["centre"] = float(measures["centre"] or 0.0) + channel.centre
+        first, rate = not known.findings, self._table.sample_rate
+        since, until = channel.start / rate, channel.place(len(channel.iq)) / rate
+        if self._looker.is_long(rate * since, rate * until) and known.findings.lie_within(since):
+            known.findings, known.found_before = Findings(), 0  # of the same samples this one says more
         if changed and identity.label != before.label:  # it has become another one
             if len(known.findings) > known.found_before:
                 known.findings.forget_recent()
             else:
                 known.findings = Findings()
-        until = min(before.stop, self._table.now) / self._table.sample_rate
-        known.findings.add(identity, measures, until)
+        known.findings.add(identity, measures, min(until, before.stop / rate, self._table.seconds), since)
         now_known = known.findings.fields()
         since = before.since
         if now_known["label"] != before.label:
