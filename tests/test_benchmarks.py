@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from run_amrq import ENVIRONMENT, python
+from run_amrq import ENVIRONMENT, python, run, warm
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_flowgraph_throughput() -> None:
     script = ROOT / "benchmarks" / "flowgraph_throughput.py"
-    result = python(str(script), "--chunks", "3000", "--rounds", "1", "--without-torch")
+    result = run(warm(script, "--chunks", "3000", "--rounds", "1", "--without-torch"))
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout[result.stdout.index("{") :])
     assert figures["chunks"] == 3000
@@ -26,7 +26,7 @@ def test_the_search_draws_its_results(tmp_path: Path) -> None:
     results = tmp_path / "found.csv"
     results.write_bytes((ROOT / "benchmarks" / "results" / "architecture_search.csv").read_bytes())
     script = ROOT / "benchmarks" / "architecture_search.py"
-    done = python(str(script), "--draw", "--results", str(results))
+    done = run(warm(script, "--draw", "--results", str(results)))
     assert done.returncode == 0, done.stderr
     assert results.with_suffix(".png").stat().st_size > 10_000
 
@@ -48,7 +48,7 @@ def test_the_front_end_is_measured_and_drawn(tmp_path: Path) -> None:
 
 def test_board_link() -> None:
     script = ROOT / "benchmarks" / "board_link.py"
-    result = python(str(script), "--chunks", "600", "--rounds", "1", "--model", "coherent-small-int4")
+    result = run(warm(script, "--chunks", "600", "--rounds", "1", "--model", "coherent-small-int4"))
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["chunks"] == 600
@@ -60,6 +60,6 @@ def test_board_link() -> None:
 def test_board_check(tmp_path: Path) -> None:
     script = ROOT / "benchmarks" / "board_check.py"
     output = tmp_path / "found.json"
-    result = python(str(script), "--chunks", "1000", "--connects", "20", "-o", str(output), timeout=240)
+    result = python(str(script), "--chunks", "1000", "--connects", "20", "-o", str(output))
     assert result.returncode == 0, result.stdout + result.stderr
     assert [case["chunks"] for case in json.loads(output.read_text())["cases"]] == [1000] * 5

@@ -182,7 +182,7 @@ def test_the_model_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "contract.json").write_text(contract)
 
     def python(*arguments: object) -> str:
-        result = run_amrq.python(*arguments, cwd=ROOT)
+        result = run_amrq.run(run_amrq.warm(*arguments), cwd=ROOT)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
