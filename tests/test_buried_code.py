@@ -73,3 +73,17 @@ def test_noise_and_lines_and_prefixes_have_no_code() -> None:
     ofdm = 20 * np.concatenate([symbols[:, -256:], symbols], axis=1).ravel()[:count]
     for iq in (noise, noise + 0.3 * comb, noise + 0.3 * ofdm, ofdm, np.zeros(count), np.ones(count)):
         assert measure_buried_code(iq.astype(np.complex64), RATE).period is None
+
+
+@pytest.mark.parametrize(("chips", "changing"), [(1023, True), (511, False)])
+def test_symbols_that_come_again_in_a_longer_look_are_no_sure_ones(chips: int, changing: bool) -> None:
+    """A code longer than half of a look is chips without one there; an idle pattern is a code without data."""
+    rng = seeds.rng("long code", chips)
+    data = rng.choice([-1.0, 1.0], 30_000 // chips) if changing else np.ones(30_000 // chips)
+    pulses = np.kron(np.kron(data, rng.choice([-1.0, 1.0], chips)), [1, 0, 0, 0])
+    shape = np.sinc(np.arange(-24, 25) / 4) * np.hanning(49)
+    iq = np.convolve(pulses, shape, "same") + 0.15 * _noise(len(pulses), rng)
+    found = survey_recording(_Samples(iq), RATE)
+    assert found.main is not None
+    assert found.main.family == "dsss" if changing else found.main.family in ("linear", "dsss")
+    assert found.main.confidence <= 0.9

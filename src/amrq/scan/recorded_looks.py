@@ -12,8 +12,9 @@ from scipy import fft
 from amrq.channel import Channel, Channeliser, ChannelSamples
 from amrq.chunks import finite_samples
 from amrq.identify import IdentifyModels, ofdm_details
-from amrq.measure import measure_subcarriers
+from amrq.measure import measure_spreading, measure_subcarriers
 from amrq.model import UNKNOWN
+from amrq.protocols import Measure
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
 from amrq.scan.parts import Part, spread
@@ -33,6 +34,12 @@ _LEAST_BANDWIDTH = 500.0
 _OFDM, _LONG_LOOK, _CLEAR_PREFIX = "ofdm", 32768.0, 0.5
 """Bandwidths times seconds in which OFDM's prefix is looked for where looks show none with so much confidence: of
 digital television a symbol takes 1,700 to 7,000, and one of 1/32 shows in ten. Of 40 such signals 39 were right."""
+_CHIPS, _DSSS, _CODE_LOOK = "linear", "dsss", 6144.0
+"""Families: symbols that may be chips of a code, and what they are then. Bandwidths times seconds in which codes are
+looked for that are longer than looks: six of 1,023 chips."""
+_CODE, _PERHAPS_CODE, _MOST_OF_CHIPS = 0.5, 0.1, 0.85
+"""Confidence of a code that symbols are chips of, and of one that they may be chips of: a pattern of idle symbols comes
+again as a code does; and how sure either is then."""
 _SHORT = 64
 """Samples: fewer are not looked at."""
 
@@ -85,6 +92,8 @@ class RecordedLooks:
             return record
         if fields["family"] == _OFDM:
             fields = self._with_prefix(fields, part)
+        elif fields["family"] == _CHIPS:
+            fields = self._with_code(fields, part)
         record = replace(record, on=False, looks=len(found))
         return with_findings(record, fields, self._rate, now, centre, part.stretches)
 
@@ -93,13 +102,10 @@ class RecordedLooks:
         known = fields["details"].get("spacing")
         if known is not None and known.confidence > _CLEAR_PREFIX:
             return fields
-        start, stop = max(part.stretches, key=lambda one: one[1] - one[0])
-        start, stop = max(0, start), min(self._samples.length, stop)
         width = max(part.width, _LEAST_BANDWIDTH)
-        stop = min(stop, start + round(_LONG_LOOK * self._rate / width))
-        if (stop - start) * width / self._rate < 2 * _LOOK:
+        channel = self._longer(part, _LONG_LOOK)
+        if channel is None:
             return fields
-        channel = self._channel(part.record, start, stop)
         found = measure_subcarriers(channel.iq, channel.sample_rate, width, _LONG_LOOK)
         if found.confidence < _CLEAR_PREFIX:
             return fields
@@ -112,6 +118,41 @@ class RecordedLooks:
         rate = details["symbol_rate"].value if "symbol_rate" in details else None
         told = {"details": details, "measures": measures, "families": families}
         return {**fields, **told, "confidence": sure, "symbol_rate": rate}
+
+    def _with_code(self, fields: dict[str, Any], part: Part) -> dict[str, Any]:
+        """Return what symbols are that come again in a longer look: a direct sequence's chips, or no sure ones."""
+        channel = self._longer(part, _CODE_LOOK)
+        if channel is None:
+            return fields
+        found = measure_spreading(channel.iq, channel.sample_rate, max(part.width, _LEAST_BANDWIDTH))
+        if found.confidence < _PERHAPS_CODE or found.code_period is None:
+            return fields
+        is_code = found.confidence > _CODE
+        sure = min(found.confidence if is_code else fields["confidence"], _MOST_OF_CHIPS)
+        one, other = (_DSSS, _CHIPS) if is_code else (_CHIPS, _DSSS)
+        told: dict[str, Any] = {"families": {one: sure, other: 1 - sure}, "confidence": sure}
+        if is_code:
+            numbers = {"code_period": found.code_period, "chip_rate": fields["symbol_rate"]}
+            details = {name: Measure(value, sure) for name, value in numbers.items() if value is not None}
+            measures = {**fields["measures"], **{name: one.value for name, one in details.items()}}
+            told |= {
+                "family": _DSSS,
+                "label": "DSSS",
+                "details": details,
+                "measures": measures,
+                "symbol_rate": None,
+            }
+        return {**fields, **told}
+
+    def _longer(self, part: Part, product: float) -> ChannelSamples | None:
+        """Return so many bandwidths times seconds of a signal's longest stretch; None where looks see nearly all."""
+        start, stop = max(part.stretches, key=lambda one: one[1] - one[0])
+        start, stop = max(0, start), min(self._samples.length, stop)
+        width = max(part.width, _LEAST_BANDWIDTH)
+        stop = min(stop, start + round(product * self._rate / width))
+        if (stop - start) * width / self._rate < 2 * _LOOK:
+            return None
+        return self._channel(part.record, start, stop)
 
     def _looker(self, noise_dbfs_per_hz: float | None) -> Looker:
         by_detector = noise_dbfs_per_hz is not None and math.isnan(noise_dbfs_per_hz)

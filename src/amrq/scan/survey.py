@@ -348,6 +348,8 @@ class _Search:
         main, listed = found.main, [one for one in (found.main, *found.others) if one is not None]
         if main is not None and not (main.family in _LINES or self._doubtful(main)):
             return found
+        if main is not None and main.family == "linear":
+            return found  # symbols that are received are not below the noise
         iq = finite_samples(np.asarray(self._samples.read(0, min(self._samples.length, _LONG)), np.complex64))
         code = measure_buried_code(iq, self._rate)
         if code.period is None or code.bandwidth is None:
