@@ -224,21 +224,15 @@ class PointTest:
     def __init__(self, known: LinearClass) -> None:
         self.known = known
         self.points = known.points.astype(np.complex128)
-        distance = np.abs(self.points[:, None] - self.points)
-        np.fill_diagonal(distance, np.inf)
-        self.nearest = float(distance.min())
-        """Smallest distance between two points."""
-        in_line = self.points * np.exp(-1j * np.angle(self.points[np.abs(self.points).argmax()]))
-        self.on_a_line = bool(np.abs(in_line.imag).max() < 1e-3)
-        """Whether all points lie on one line."""
+        self._bytes = self.points.tobytes()
+        self.nearest, self.on_a_line, self._rings = _shape_of(self._bytes)
+        """Smallest distance between two points; and whether all points lie on one line."""
         self.dense = known.symmetry >= 8 or self.nearest < _DENSE
         """Whether lines of other symmetries show another constellation. Of few points, they show the data as well: idle
         patterns and frames have lines of their own."""
         self._orders = tuple(
             order for order in _ORDERS if order % known.symmetry and (self.dense or order < known.symmetry)
         )
-        self._rings = np.unique(np.abs(self.points).round(3))
-        self._bytes = self.points.tobytes()
         self._compiled: PointKind | None = None
         self._last = ctypes.c_double(_NEVER_DB)
 
@@ -501,6 +495,17 @@ def _fit_compiled(
             continue
         fits.append(PointFit(*numbers, Aligned(received, aligned, *lines), _NONE, turned))
     return fits
+
+
+@lru_cache(_KINDS)
+def _shape_of(points: bytes) -> tuple[float, bool, NDArray[np.float64]]:
+    """Return the smallest distance between points, complex128 [P], whether all lie on one line, and radii of rings."""
+    z = np.frombuffer(points, np.complex128)
+    distance = np.abs(z[:, None] - z)
+    np.fill_diagonal(distance, np.inf)
+    in_line = z * np.exp(-1j * np.angle(z[np.abs(z).argmax()]))
+    on_a_line = bool(np.abs(in_line.imag).max() < 1e-3)
+    return float(distance.min()), on_a_line, np.unique(np.abs(z).round(3))
 
 
 @lru_cache(_KINDS)

@@ -25,6 +25,8 @@ __all__ = ["Rivals"]
 
 _TABLES = 96
 """Tables that are kept, of all classes and levels together."""
+_CLASS_SETS = 16
+"""Class sets whose rivals' names are kept."""
 _LOWEST, _HIGHEST = -2, 18
 """Es/N0 in dB between which densities are compared, as points are."""
 _NEAREST = 4.7
@@ -103,8 +105,7 @@ class Rivals:
     """
 
     def __init__(self, known: Collection[LinearClass]) -> None:
-        shapes = {_shape(one.points) for one in known}
-        self._names = tuple(name for name, shape in _shapes().items() if shape not in shapes)
+        self._names = _names_beside(tuple(one.points.tobytes() for one in known))
         self._tables: dict[tuple[str, int], tuple[LinearClass, _Table]] = {}
 
     def compared(
@@ -144,6 +145,13 @@ class Rivals:
         likelier = np.where(table.lined[:near], likelier, unlined)
         found = dict(zip(table.names, likelier.tolist(), strict=False))
         return {name: found[name] for name in self._names if name in found}
+
+
+@lru_cache(_CLASS_SETS)
+def _names_beside(known: tuple[bytes, ...]) -> tuple[str, ...]:
+    """Return the constellations that may be rivals of classes, given the bytes of their points, complex64 [P]."""
+    shapes = {_shape(np.frombuffer(points, np.complex64)) for points in known}
+    return tuple(name for name, shape in _shapes().items() if shape not in shapes)
 
 
 def _cells(symbols: NDArray[np.complex64], reach: float, side: int) -> NDArray[np.intp]:

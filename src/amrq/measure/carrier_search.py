@@ -8,6 +8,7 @@ What is found depends on the symbols alone; which line is a carrier's, `CarrierR
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +118,31 @@ class Lines(NamedTuple):
     ]  # [steps], frequency of a line at M = 2 where no carrier is looked for; NaN: none
 
 
+class _Searched(NamedTuple):
+    """What all searches up to one offset have in common: constants."""
+
+    functions: PowerFunctions
+    bins: NDArray[np.float64]  # cycles/symbol
+    barred: NDArray[np.bool_]  # where no carrier is looked for, [6, bins]
+    fit: Fit
+    slow_fit: Fit
+    chirps: Chirps
+
+
+@lru_cache(maxsize=16)
+def _searched(max_offset: float) -> _Searched:
+    """Return what is searched for a carrier up to an offset, cycles/symbol."""
+    bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
+    return _Searched(
+        PowerFunctions(),
+        bins,
+        np.abs(bins)[None, :] > ORDERS[:, None] * max_offset + 0.5 / _BINS,
+        Fit(FIT, _DRIFTS),
+        Fit(SLOW_FIT, _SLOW_DRIFTS),
+        Chirps(_CHIRP, _CHIRP_SPACING, _CHIRP_COUNTS, max_offset, _CHIRP_LINE),
+    )
+
+
 class LineSearch:
     """Look for lines in a stream of symbols.
 
@@ -134,11 +160,9 @@ class LineSearch:
     """
 
     def __init__(self, max_offset: float) -> None:
-        self._functions = PowerFunctions()
-        self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
-        self._barred = np.abs(self._bins)[None, :] > ORDERS[:, None] * max_offset + 0.5 / _BINS
-        self._fit, self._slow_fit = Fit(FIT, _DRIFTS), Fit(SLOW_FIT, _SLOW_DRIFTS)
-        self._chirps = Chirps(_CHIRP, _CHIRP_SPACING, _CHIRP_COUNTS, max_offset, _CHIRP_LINE)
+        known = _searched(max_offset)
+        self._functions, self._bins, self._barred = known.functions, known.bins, known.barred
+        self._fit, self._slow_fit, self._chirps = known.fit, known.slow_fit, known.chirps
         self.reset()
 
     def reset(self) -> None:

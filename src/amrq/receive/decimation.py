@@ -8,7 +8,9 @@ is left out, whatever the decimation: what folds into the channel is 90 dB down.
 output lies at sample m * `every` of the input: no delay is left.
 """
 
+import bisect
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,22 +26,30 @@ _LEAST = 1024  # samples that are left of a block
 _FACTORS = (2, 3, 5)
 
 
+_LENGTHS = tuple(
+    sorted(
+        8 * 2**two * 3**three * 5**five
+        for two in range(18)
+        for three in range(4)
+        for five in range(3)
+        if 8 * 2**two * 3**three * 5**five <= 1 << 21
+    )
+)
+"""Multiples of 8 that are quick to transform."""
+
+
 def block_length(wanted: float) -> int:
     """Return the number near `wanted` that is a multiple of 8, and quick to transform.
 
     >>> block_length(256.0), block_length(3000.0)
     (256, 3072)
     """
-    sizes = {
-        8 * 2**two * 3**three * 5**five
-        for two in range(18)
-        for three in range(4)
-        for five in range(3)
-        if 8 * 2**two * 3**three * 5**five <= 1 << 21
-    }
-    return min(sizes, key=lambda size: abs(math.log(size / wanted)))
+    place = bisect.bisect(_LENGTHS, wanted)
+    near = _LENGTHS[max(place - 1, 0) : place + 1]
+    return min(near, key=lambda size: abs(math.log(size / wanted)))
 
 
+@lru_cache(maxsize=64)
 def decimation(length: int) -> int:
     """Return by how much a block of so many samples is decimated: at least 1,024 are left.
 
