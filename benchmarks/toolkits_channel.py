@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "RATES", "Sent", "bursts", "received", "shifted"]
+__all__ = ["FAULTS", "RATES", "Sent", "bursts", "received", "resampled", "shifted"]
 
 Complex = NDArray[np.complex128]
 RATES = (48e3, 96e3, 250e3, 1e6, 2.4e6, 5e6, 10e6, 20e6)
@@ -58,7 +58,7 @@ def bursts(samples: Complex, on: int, every: int) -> Complex:
     return out.ravel()
 
 
-def _resampled(samples: Complex, ratio: float) -> tuple[Complex, float]:
+def resampled(samples: Complex, ratio: float) -> tuple[Complex, float]:
     """Return samples at another rate, by way of their spectrum, and the exact ratio."""
     count = len(samples)
     edge = count // 64 + 8
@@ -101,7 +101,7 @@ def received(sent: Sent, snr_db: float, fault: str, rng: np.random.Generator) ->
     wide = [rate for rate in RATES if rate > 3 * width] or [RATES[-1]]
     rate = wide[min(int(rng.integers(3)), len(wide) - 1)]
     most = int(LONGEST * sent.rate / rate)
-    samples, ratio = _resampled(samples[:most], rate / sent.rate)
+    samples, ratio = resampled(samples[:most], rate / sent.rate)
     stretched = ratio * sent.rate / rate
     middle = (low + high) / 2 * sent.rate
     room = max(0.42 * rate - width / 2, 0.0)
