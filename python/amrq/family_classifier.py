@@ -14,7 +14,7 @@ from amrq.scan import EmissionRecord, ScanEvent, SignalCounts, SignalOptions, Si
 __all__ = ["family_classifier"]
 
 _SIGNAL = "signal"
-_OF_A_SCAN = ("schema", "event", "id", "bursts", "gaps", "hop_group")
+_OF_A_SCAN = ("schema", "event", "id", "bursts", "gaps", "hop_group", "part_of")
 """Fields of an emission's record that say nothing of a single signal."""
 
 

@@ -195,7 +195,7 @@ def _show(console: Console, session: ScanSession, sort: str) -> None:
     with picture if console.is_terminal and live else contextlib.nullcontext():
         for record in session.run():
             view.heard(record)
-            if record["event"] != "end":
+            if record["event"] != "end" or record["part_of"]:
                 continue
             answers[record["label"]] += 1
             if live and not console.is_terminal:

@@ -107,7 +107,7 @@ class EmissionAnnotations(AnnotationFile):
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Take in the record of an emission that is over."""
-        if record["event"] != "end":
+        if record["event"] != "end" or record.get("part_of"):
             return
         named = (
             f"{printable(record['summary'] or record['label'], 300)}, confidence {record['confidence']:.3f}"

@@ -219,7 +219,7 @@ class Looker:
             record: the emission; the symbol rate that it is known to have is tried first.
             thorough: it is equalised where it needs that.
         """
-        floor = self._floor_at(record)
+        floor = self.noise_at(record)
         if self.is_long(channel.start, channel.place(len(channel.iq))):
             channel, record = _narrowed(channel, record, floor)
         return identify_emission(
@@ -233,7 +233,7 @@ class Looker:
             record.symbol_rate if record.label != UNKNOWN else None,
         )
 
-    def _floor_at(self, record: EmissionRecord) -> float | None:
+    def noise_at(self, record: EmissionRecord) -> float | None:
         """Return the noise floor where an emission is, dB of full scale a Hz; None where it is not known."""
         floor = self._floor()
         place = int((record.centre / self._rate + 0.5) * len(floor))

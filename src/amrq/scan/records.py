@@ -75,7 +75,7 @@ class EmissionRecord:
         details: what was measured of its family, each with its confidence.
         protocols: which protocols it may be, the likeliest first.
         summary: protocol, modulation and parameters in one line; empty where it has no name.
-        part_of: id of the emission that it is a tone of; 0: of none.
+        part_of: id of the emission that it is a tone, a sideband or a skirt of; 0: of none.
         alike: linear modulations that no model here names and that its symbols do not tell from the label; often none.
     """
 
@@ -314,10 +314,14 @@ class KnownEmission:
     """Samples of the band in which its sidebands were looked for."""
     sided: bool = False
     """They were seen there, and are not certain."""
+    grid: tuple[float, float] | None = None
+    """Distance of its lines and the place of one of them, Hz, where it was found by its lines."""
+    compared: int = 0
+    """How long it had been on, in samples, when it was compared with what may be its twin beside a stronger one."""
 
     @property
     def part_of(self) -> int:
-        """Id of the emission that it is a tone of; 0: of none."""
+        """Id of the emission that it is a part of; 0: of none."""
         return self.record.part_of
 
     @property
@@ -485,6 +489,7 @@ def emission_record(
         "looks": record.looks,
         "gaps": record.gaps,
         "hop_group": record.hop_group or None,
+        "part_of": record.part_of or None,
         "measures": {name: _rounded(value, 6) for name, value in record.measures.items()},
         "protocols": [one.as_dict() for one in record.protocols],
         "families": {name: round(value, 4) for name, value in record.families.items()},

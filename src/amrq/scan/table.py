@@ -4,10 +4,12 @@
 import math
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 from amrq.detect import Emission, EmissionEvent
 from amrq.model import UNKNOWN
+from amrq.scan.findings import Findings
 from amrq.scan.looks import FIRST_SYMBOLS, Looker, symbols_of
 from amrq.scan.records import (
     KEPT,
@@ -286,6 +288,32 @@ class EmissionTable:
         self._scheduler.forget(part.key)
         self.put("end", part)
         part.suppressed = True
+
+    def make_one(self, whole: KnownEmission, parts: Sequence[KnownEmission], what: str) -> None:
+        """Give an entry the place of itself and of others, which end as parts; the lock is held.
+
+        What it is must be found anew.
+
+        Args:
+            whole: the entry that stays.
+            parts: the others.
+            what: a part is, in words.
+        """
+        all_of = [whole.record, *(one.record for one in parts)]
+        whole.reach = min(one.lower for one in all_of), max(one.upper for one in all_of)
+        whole.record = replace(
+            whole.record,
+            start=min(one.start for one in all_of),
+            first_seen=min(one.first_seen for one in all_of),
+            lower=whole.reach[0],
+            upper=whole.reach[1],
+            level_dbfs=10 * math.log10(sum(10 ** (one.level_dbfs / 10) for one in all_of)),
+            symbol_rate=None,
+        )
+        whole.findings, whole.found_before, whole.glances = Findings(), 0, ()
+        whole.looked = whole.effort = 0
+        for one in parts:
+            self.end_as_part(one, whole, what)
 
     def put(self, event: Event, known: KnownEmission) -> None:
         """Report what has happened to an emission; the lock is held."""

@@ -5,15 +5,12 @@ The detector's spectra may be longer than a symbol: then it sees both tones all 
 them looks keyed on and off. From moment to moment their powers go against each other.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.scan.findings import Findings
 from amrq.scan.parts import OPPOSITE, likeness_of
 from amrq.scan.records import EmissionRecord, KnownEmission
 from amrq.scan.table import EmissionTable
@@ -35,6 +32,7 @@ _MOMENT, _MOST = 4.0, 1 << 17
 def may_be_tones(one: EmissionRecord, other: EmissionRecord) -> bool:
     """Return whether two emissions lie as the tones of one do: beside each other, on together, alike.
 
+    >>> from dataclasses import replace
     >>> low = EmissionRecord(1, 0, 9000, 0, 9000, -9e3, -2e3, 20.0, -30.0)
     >>> may_be_tones(low, replace(low, lower=-1e3, upper=7e3)), may_be_tones(low, replace(low, lower=9e3, upper=17e3))
     (True, False)
@@ -85,7 +83,7 @@ class ToneJoiner:
                     if known.part_of or other.part_of or self._table.get(other.key) is not other:
                         return None
                     whole, part = (known, other) if known.record.id < other.record.id else (other, known)
-                    self._make_one(whole, part)
+                    self._table.make_one(whole, [part], "a tone")
                     return whole
         return None
 
@@ -104,21 +102,3 @@ class ToneJoiner:
             return iq[first : first + count]
 
         return likeness_of(read, 0, len(iq), rate, one, other) < OPPOSITE
-
-    def _make_one(self, whole: KnownEmission, part: KnownEmission) -> None:
-        """Give one entry the place of both, and end the other; the lock is held."""
-        a, b = whole.record, part.record
-        whole.reach = min(a.lower, b.lower), max(a.upper, b.upper)
-        level = 10 * math.log10(10 ** (a.level_dbfs / 10) + 10 ** (b.level_dbfs / 10))
-        whole.record = replace(
-            a,
-            start=min(a.start, b.start),
-            first_seen=min(a.first_seen, b.first_seen),
-            lower=whole.reach[0],
-            upper=whole.reach[1],
-            level_dbfs=level,
-            symbol_rate=None,
-        )
-        whole.findings, whole.found_before, whole.glances = Findings(), 0, ()
-        whole.looked = whole.effort = 0
-        self._table.end_as_part(part, whole, "a tone")

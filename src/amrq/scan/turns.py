@@ -9,10 +9,12 @@ from amrq.channel import ChannelSamples
 from amrq.identify import EmissionIdentity, Glance
 from amrq.model import UNKNOWN
 from amrq.scan.carrier_sides import CarrierSides
+from amrq.scan.combs import CombJoiner
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker, symbols_of
 from amrq.scan.records import EmissionRecord, KnownEmission, numbers_of, with_findings
 from amrq.scan.schedule import LookKind, Scheduler, Turn
+from amrq.scan.skirts import SkirtJoiner
 from amrq.scan.table import EmissionTable
 from amrq.scan.tones import ToneJoiner
 
@@ -50,6 +52,7 @@ class TurnTaker:
         self._table, self._scheduler, self._looker = table, scheduler, looker
         self._joiner = joiner
         self._sides = CarrierSides(table, looker)
+        self._skirts, self._combs = SkirtJoiner(table, looker), CombJoiner(table, looker)
 
     def look(self, last: bool = False, seconds: float = math.inf) -> None:
         """Look at the emissions whose turn it is, as far as the budget allows.
@@ -125,7 +128,18 @@ class TurnTaker:
                     if known is not None and known.ending is not None:
                         self._table.end(known)
                 continue
-            self._take(turn, record, channels[number], stop - start, began)
+            if not self._is_part(turn, began):
+                self._take(turn, record, channels[number], stop - start, began)
+
+    def _is_part(self, turn: Turn, began: float) -> bool:
+        """Return whether an emission is a skirt or a line of another one: nothing more is to be said of it."""
+        with self._table.lock:
+            known = self._table.get(turn.id)
+        if known is None or not (self._combs.takes(known) or self._skirts.joins(known)):
+            return False
+        with self._table.lock:
+            self._scheduler.done(turn, self._table.seconds, time.thread_time() - began)
+        return True
 
     def _take(
         self, turn: Turn, record: EmissionRecord, channel: ChannelSamples, used: int, began: float
@@ -143,7 +157,7 @@ class TurnTaker:
             # What is new gets a name soon; echoes are seen to when it has turned out to last.
             thorough = not self._scheduler.limited or turn.kind is LookKind.STEADY
             identity = self._looker.identity(channel, record, thorough)
-        joined = None if identity is None else self._joiner.join(known)
+        joined = None if identity is None else self._joiner.join(known) or self._combs.join(known)
         if joined is not None:
             known, record = joined, joined.record
             channel, used = self._looker.whole(record) or (channel, used)
