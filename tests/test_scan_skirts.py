@@ -42,7 +42,7 @@ def test_lobes_are_parts() -> None:
     main = max(found, key=lambda one: one.level_dbfs)
     assert parts, "no lobe stands out: the test shows nothing"
     assert {one.part_of for one in parts} == {main.id}
-    beside = [one for one in found if one is not main and abs(one.centre - 60e3) < 150e3]
+    beside = [one for one in found if one is not main and abs(one.centre - 60e3) < 130e3]
     assert all(one.stop - one.start < 0.02 * RATE for one in beside)  # a peak of a lobe may stand alone
     assert all("a skirt of emission" in one.reason for one in parts)
 
@@ -64,7 +64,7 @@ def test_lines_of_sweeps_are_one() -> None:
     main = max(found, key=lambda one: one.bandwidth)
     assert main.lower < 30e3 and main.upper > 90e3
     assert len([one for one in parts if one.part_of == main.id]) > 10
-    assert not [one for one in found if one is not main and abs(one.centre - 60e3) < 150e3]
+    assert not [one for one in found if one is not main and abs(one.centre - 60e3) < 130e3]
 
 
 def test_carriers_on_a_grid_are_their_own() -> None:

@@ -146,6 +146,7 @@ class Table:
         self._scheduler = Turns()
 
     end_as_part = table_module.EmissionTable.end_as_part
+    make_one = table_module.EmissionTable.make_one
 
     def entries(self) -> list[KnownEmission]:
         return [one for one in self.known if not one.part_of]

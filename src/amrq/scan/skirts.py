@@ -41,6 +41,8 @@ _OFF = 0.03
 """Of an emission's width, that its middle may be off."""
 _AS_STRONG = 2.5
 """Ratio of the powers of a skirt and of its twin, at most."""
+_LIKE_WIDE = 3.0
+"""Times as wide as a skirt, another emission that lies where its twin would be is none."""
 _ALIKE = 0.6
 """Of the smoothed spectra of a skirt and of its twin, that both share at least."""
 _CLEAR = 4.0
@@ -175,9 +177,15 @@ class SkirtJoiner:
                 return False
             known.compared = length
             others = [(one, one.record) for one in self._table.entries() if one is not known]
+        wider = [place for _, place in others if place.bandwidth > _LIKE_WIDE * record.bandwidth]
         others = [(one, place) for one, place in others if may_be_skirt(record, place)]
         for other, place in sorted(others, key=lambda one: -one[1].level_dbfs):
-            if self._is_skirt(record, place):
+            twin = replace(
+                record, lower=2 * place.centre - record.upper, upper=2 * place.centre - record.lower
+            )
+            if any(one is not place and one.lower < twin.centre < one.upper for one in wider):
+                continue  # another emission is there: it is no twin
+            if self._is_skirt(record, place, twin):
                 with self._table.lock:
                     if known.part_of or other.part_of or self._table.get(known.key) is not known:
                         return False
@@ -185,7 +193,7 @@ class SkirtJoiner:
                 return True
         return False
 
-    def _is_skirt(self, one: EmissionRecord, whole: EmissionRecord) -> bool:
+    def _is_skirt(self, one: EmissionRecord, whole: EmissionRecord, twin: EmissionRecord) -> bool:
         rate = self._table.sample_rate
         reach = max(whole.centre - one.lower, one.upper - whole.centre)
         if not 0 < 2 * _AROUND * reach < rate:
@@ -196,7 +204,6 @@ class SkirtJoiner:
         start, stop = max(whole.start, start - more), min(whole.stop, stop + more // 2)
         start, stop = self._looker.latest(replace(one, start=start, stop=stop), _MOST)
         found = self._looker.about(whole.centre, 2 * _AROUND * reach, start, stop)
-        twin = replace(one, lower=2 * whole.centre - one.upper, upper=2 * whole.centre - one.lower)
         densities = [self._looker.noise_at(place) for place in (one, twin)]
         if found is None or None in densities:
             return False
