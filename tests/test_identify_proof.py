@@ -174,3 +174,16 @@ def test_two_levels_with_symbols_between_them_are_not_surely_two() -> None:
         iq = np.exp(1j * np.pi * 0.5 * np.cumsum(np.repeat(tones, 8)) / 8)
         found = said(_in_noise(iq, f"beside inner tones {seldom}"), 80e3, 35e3, fsk2=0.8, fsk4=0.1)
         assert (found.families["fsk2"] > 0.9) == (not seldom)
+
+
+def test_a_line_alone_is_a_carrier_whatever_a_model_thinks_of_its_place() -> None:
+    """Off the middle of its box a model takes it for AM or a single sideband; what has sidebands is AM all the same."""
+    generator = rng("a line alone")
+    time = np.arange(8_000) / 16e3
+    noise = generator.normal(size=(8_000, 2)) @ [0.1, 0.1j]
+    hum = 1 + 0.08 * np.sin(2 * np.pi * 300 * time)
+    sound = 1 + 0.05 * sum(np.sin(2 * np.pi * (f * time + f)) for f in generator.uniform(300, 1500, 12))
+    for amplitude, family in ((np.ones(8_000), "carrier"), (hum, "carrier"), (sound, "am")):
+        iq = (amplitude * np.exp(2j * np.pi * 700 * time) + noise).astype(np.complex64)
+        found = said(iq, 16e3, 4e3, am=0.5, ssb=0.3, carrier=0.1)
+        assert found.family == family and (found.confidence < 0.9 or family == "am")

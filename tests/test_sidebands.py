@@ -90,6 +90,32 @@ def test_the_spread_of_two_levels_is_least_of_all(duty: float, rest: float) -> N
     assert sine.spread == pytest.approx(0.5, abs=0.05)  # a sine has 3/2 - 0 - 1
 
 
+def test_a_hum_is_one_sine_and_audio_is_not() -> None:
+    """A hum has all that is in phase, whatever the noise beside it; audio has many lines."""
+    for number in range(4):
+        hum = 1 + 0.08 * np.sin(2 * np.pi * (300 + 37.3 * number) * TIME)
+        found = measure_sidebands(_noisy(hum + 0j, "hum", number), RATE, 2e3, 2 * 0.01 / RATE)
+        assert found.tone > 0.8 and found.tone_depth == pytest.approx(0.08, abs=0.015)
+        audio = measure_sidebands(
+            _noisy(1 + 0.15 * _sound(number) + 0j, "a", number), RATE, 2e3, 2 * 0.01 / RATE
+        )
+        assert audio.tone < 0.5
+        none = measure_sidebands(
+            _noisy(np.ones(COUNT, complex), "no hum", number), RATE, 2e3, 2 * 0.01 / RATE
+        )
+        assert none.tone == 0
+
+
+def test_noise_hides_two_levels_later_where_there_are_more_values() -> None:
+    """The spread of few values in as much noise says nothing; that of many is that of two levels."""
+    random = rng("sidebands, noisy keys")
+    keys = np.where(np.repeat(random.random(COUNT // 16) < 0.5, 16), 1.0, 0.5)
+    iq = _noisy(keys + 0j, "noisy keys", sigma=0.22)
+    found = measure_sidebands(iq, RATE, 4e3)
+    assert found.spread is not None and found.spread < 0.35
+    assert measure_sidebands(iq[:560], RATE, 4e3).spread is None
+
+
 def test_what_cannot_be_measured() -> None:
     assert measure_sidebands(np.ones(10, np.complex64), RATE, 1e3) == Sidebands()
     assert measure_sidebands(np.zeros(COUNT, np.complex64), RATE, 1e3) == Sidebands()

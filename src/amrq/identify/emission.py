@@ -145,10 +145,17 @@ def identify_emission(
     found = _looked_twice(look, _identified(look))
     if found.label == "carrier" or look.bandwidth <= _NARROW_BOX:
         found = replace(found, steady=look.steady)
-    if found.label == "carrier" and look.steady.moves:
-        most = min(found.most, _MOST_MOVING)
-        found = replace(found, most=most, confidence=min(found.confidence, most))
+    if look.steady.moves:
+        found = _moving(found)
     return _as_received(found, gain_db)
+
+
+def _moving(found: EmissionIdentity) -> EmissionIdentity:
+    """Return an answer about a line that does not stay in one place: a carrier is no surer than that allows."""
+    if found.label != "carrier":
+        return found
+    most = min(found.most, _MOST_MOVING)
+    return replace(found, most=most, confidence=min(found.confidence, most))
 
 
 def _identified(look: EmissionLook) -> EmissionIdentity:
@@ -171,9 +178,11 @@ def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdenti
         look.drift, look.bandwidth
     ):  # in a band about its core alone it would sweep through all of that
         still = _look_at(look, steadied(look.iq, look.sample_rate, look.drift.rate))
-        again = _identified(still)
+        again = _moving(_identified(still))
         if again.family in _ON_A_CARRIER:
-            look, found = still, of_both_looks(found, again, 0.0)
+            found = of_both_looks(found, again, 0.0)
+            # One line is what a piece of a sweep becomes as well: whether it is one shows in the core as it is.
+            look = look if again.label == "carrier" else still
     core = refocused(look.iq, look.sample_rate, look.edges, look.noise_density)
     if core is not None:
         half = core.width / 2

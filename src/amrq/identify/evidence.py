@@ -16,7 +16,17 @@ import numpy as np
 
 from amrq.identify.frequency_keys import levels_of, opened
 from amrq.identify.look import EmissionLook
-from amrq.identify.numbers import NUMBERS, Case, angled, constant_envelope, eyed, fast_keyed, message_on_axis
+from amrq.identify.numbers import (
+    NUMBERS,
+    Case,
+    alone,
+    angled,
+    constant_envelope,
+    eyed,
+    fast_keyed,
+    like_mode_s,
+    message_on_axis,
+)
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
@@ -203,6 +213,32 @@ def _seek_keys(case: Case, score: dict[str, float], measured: dict[str, float]) 
         score[name] = max(score[name], score[best] + _MOST_EVIDENCE * (2 * found - 1))
 
 
+def _seek_pulses(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for pulses keys as long as those of Mode S where a frame of it is seen, whatever a model thinks."""
+    best = max(score, key=lambda name: score[name])
+    if best != "ook" or "ook" not in measured or "pulse" not in score or not like_mode_s(case):
+        return
+    if "pulse" not in measured:
+        _measure(case, "pulse", score, measured)
+    found = 2 * case.look.pulses.confidence - 1 if case.look.pulses.frames else 0.0
+    if found > 0:
+        score["pulse"] = max(score["pulse"], score[best] + _MOST_EVIDENCE * found)
+
+
+def _seek_line(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for a carrier a line that has nothing beside it, whatever a model thinks of its place in the box."""
+    best = max(score, key=lambda name: score[name])
+    if best not in _LIKE_LINE or "carrier" not in score:
+        return
+    found = alone(case)
+    if found > 0:
+        measured["carrier"] = _MOST_EVIDENCE * found
+        odds = _MOST_EVIDENCE * (2 * found - 1) - _beyond("carrier", case.look.bandwidth)
+        score["carrier"] = max(score["carrier"], score[best] + odds)
+
+
+_LIKE_LINE = ("carrier", "am", "ssb", "fm", UNKNOWN)
+"""Families that a line alone is taken for."""
 _ON_ONE_AXIS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm", UNKNOWN)
 """Families that AM of a wide message, or without a carrier, is taken for."""
 _LIKE_CHIPS = ("linear", "oqpsk", "pi4dqpsk")
@@ -287,6 +323,8 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
     _seek_message(case, score, measured)
     _seek_keys(case, score, measured)
     _seek_levels(case, score, measured)
+    _seek_line(case, score, measured)
+    _seek_pulses(case, score, measured)
     probabilities = _limited(case, _softmax(score), shares, measured)
     likeliest = max(probabilities, key=lambda name: probabilities[name])
     foreign = not_learnt(look)

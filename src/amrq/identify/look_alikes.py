@@ -7,7 +7,7 @@ edges of a burst are like sidebands. Where measures do not tell which it is, no 
 """
 
 from amrq.identify.frequency_keys import is_usual
-from amrq.identify.numbers import Case, hand_keyed, switched
+from amrq.identify.numbers import Case, hand_keyed, like_mode_s, switched
 from amrq.identify.weights import ramp
 
 __all__ = ["most_of_alike"]
@@ -33,8 +33,6 @@ _NO_NEWS, _UNSTEADY = 0.1, 0.25
 """Surprise of a pattern that repeats, and variation of the envelope from which on it may be one of phase keying."""
 _PERHAPS_CODE = 0.1
 """Confidence of a code from which on symbols may be chips: 1 in 100 linear signals has more."""
-_MODE_S, _AS_LONG, _MANCHESTER = 0.5e-6, 0.03, 2.2
-"""Seconds of a pulse of Mode S; by how much one may be off; and pulses and gaps of Manchester code, at most."""
 _LEAST_CHIPS, _FEW_CHIPS, _CLEAR_CODE, _LINE_CODE = 7, 16, 0.8, 0.6
 """Chips of a spreading code, at least; chips up to which a code whose confidence is below the third may be a few bits
 of Manchester code (which have .75 at most; of 30 simulated codes as short three have less than .8); how sure it is."""
@@ -80,7 +78,7 @@ def most_of_alike(case: Case, name: str) -> float:
         or (name == "fsk4" and _is_a_pattern(case))
         or (name == "fm" and _may_be_keys(case))
         or (name == "am" and _is_short(case))
-        or (name == "ook" and (_may_be_pulses(case) or _is_bipolar(case)))
+        or (name == "ook" and (like_mode_s(case) or _is_bipolar(case)))
     )
     return _UNTOLD if unsure else 1.0
 
@@ -168,14 +166,6 @@ def _moved(case: Case) -> float:
 def _is_bipolar(case: Case) -> bool:
     """Return whether keys have no carrier's line, but one in their square: pulses of either sign, as of AMI code."""
     return case.look.line.share < _NO_LINE and case.look.power_lines.square > _SQUARED
-
-
-def _may_be_pulses(case: Case) -> bool:
-    """Return whether keys may be the pulses of Mode S: as long, with one or two between changes, as Manchester has."""
-    found = case.look.keying
-    if found.pulse is None or found.pulses is None or found.gaps is None:
-        return False
-    return abs(found.pulse / _MODE_S - 1) < _AS_LONG and max(found.pulses, found.gaps) < _MANCHESTER
 
 
 def _may_be_keys(case: Case) -> bool:

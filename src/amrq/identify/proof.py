@@ -23,6 +23,7 @@ from amrq.identify.look_alikes import most_of_alike
 from amrq.identify.numbers import (
     NUMBERS,
     Case,
+    alone,
     angled,
     audible,
     chord,
@@ -33,6 +34,7 @@ from amrq.identify.numbers import (
     filled_keys,
     flat,
     hand_keyed,
+    held,
     lined,
     lopsided,
     message_on_axis,
@@ -41,6 +43,7 @@ from amrq.identify.numbers import (
     overshot,
     peaked,
     pictured,
+    staggered,
     switched,
     toned,
     turned,
@@ -67,6 +70,8 @@ _CARRIED, _MOST_UNPROVEN = 0.5, 0.85
 _WEAK_PROOF = 0.8
 """What a line without sidebands, peaks of a frequency, and the skew of a voice's spectrum prove at most: others have
 them, too, so that a family is below 0.9 by them alone."""
+_ALONE = 0.6
+"""What a line with nothing beside it proves of a carrier: AM and FM in a pause are the same meanwhile."""
 _LIKE_NOISE = 0.35
 """What a wide band that is like noise proves of OFDM: a single sideband of noise is the same."""
 _PREFIX, _CHANCE_PREFIX, _ONCE = (0.1, 0.4), 14.0, 0.7
@@ -166,6 +171,7 @@ def contradiction_of(case: Case, name: str) -> float:
         against = max(against, msk_like(case.look))
     if name in ("linear", "pi4dqpsk"):
         against = max(against, ramp(case.eighths() if name == "linear" else -case.eighths(), *_EIGHTHS))
+        against = max(against, staggered(case))
     if name in _KEYED and case.has("frequency_keying"):
         against = max(against, _unlike_keys(case, name))
     return against
@@ -273,7 +279,7 @@ def _smeared(case: Case) -> float:
     """Return how clearly an envelope far above the noise has more than two levels, 0 to 1."""
     clear = ramp(case.look.measures.snr_db, *_CLEAR_SNR)
     smeared = clear * (1 - ramp(case.look.keying.contrast, *_TWO_LEVELS))
-    return smeared * (1 - eyed(case)) if smeared else 0.0
+    return smeared * (1 - max(eyed(case), held(case))) if smeared else 0.0
 
 
 def _held(case: Case) -> float:
@@ -345,7 +351,7 @@ def _spread(case: Case) -> float:
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {
-    "carrier": lambda case: max(switched(case), hand_keyed(case)),
+    "carrier": lambda case: max(switched(case), hand_keyed(case), _ALONE * alone(case)),
     "am": lambda case: max(mirrored(case), _WEAK_PROOF * _message(case)),
     "ssb": lambda case: 0.0,
     "fm": _fm,
@@ -358,7 +364,7 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "fskm": lambda case: _keyed(case, "fskm"),
     "linear": _linear,
     "pi4dqpsk": _quarter,
-    "oqpsk": lambda case: ramp(case.look.phase_keying.oqpsk, 0.1, 0.4),
+    "oqpsk": lambda case: max(ramp(case.look.phase_keying.oqpsk, 0.1, 0.4), staggered(case)),
     "ofdm": _ofdm,
     "chirp": lambda case: ramp(case.look.chirp.confidence, 0.1, 0.4) * (1 - drifting(case)),
     "dsss": _spread,

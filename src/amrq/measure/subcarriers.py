@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.measure.looks import Band, band_alone, checked_look, logistic, powers, squares
+from amrq.measure.looks import Band, band_alone, checked_look, logistic, median, powers, squares
 from amrq.measure.prefix_search import FlatBand, PrefixPlace, find_prefixes, flat_band
 from amrq.measure.training_symbols import TrainingSymbols, find_training
 
@@ -30,6 +30,8 @@ samples of the search."""
 _UNEVEN, _STEADY_ENVELOPE = 1.3, 1.25
 """Of the logarithm of the spectrum, RMS, and mean squared power over squared mean power: what is more uneven, or has a
 steadier envelope, is no OFDM."""
+_EDGE = 0.25
+"""Of the median: where the spectrum is below, it has ended."""
 _CLEAR = 8.0
 """Minus the logarithm of how likely noise has such a prefix in a given place: what is not clearer is not claimed; some
 thousand places are looked at."""
@@ -222,7 +224,8 @@ def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float]:
 def _shape(band: Band) -> tuple[float, float]:
     """Return mean squared power over squared mean power, and how uneven the spectrum is, RMS of the logarithm.
 
-    Many subcarriers together are nearly Gaussian, which makes the first 2, and their spectrum is flat.
+    Many subcarriers together are nearly Gaussian, which makes the first 2, and their spectrum is flat: between its own
+    edges, which a detector's box does not know.
     """
     power = squares(band.iq)
     spread = float(np.mean(power * power)) / max(float(power.mean()) ** 2, 1e-30)
@@ -230,7 +233,9 @@ def _shape(band: Band) -> tuple[float, float]:
     spectrum = np.concatenate([band.spectrum[-half:], band.spectrum[:half]])
     step = max(1, len(spectrum) // 48)
     steps = spectrum[: len(spectrum) // step * step].reshape(-1, step).mean(axis=1)
-    middle = steps[int(0.15 * len(steps)) : int(0.85 * len(steps))]
+    on = np.flatnonzero(steps > _EDGE * median(steps))
+    first, count = int(on[0]), int(on[-1] - on[0]) + 1
+    middle = steps[first + int(0.15 * count) : first + int(0.85 * count)]
     return spread, float(np.std(np.log(middle / max(float(middle.mean()), 1e-30) + 1e-6)))
 
 
@@ -255,7 +260,7 @@ def _occupied(power: NDArray[np.float32], sample_rate: float, spacing: float, wi
     smooth = np.convolve(np.fft.fftshift(power), np.full(size, 1 / size), "same")
     frequencies = (np.arange(len(power)) - len(power) // 2) * step
     level = float(np.median(smooth[np.abs(frequencies) < 0.4 * width]))
-    on = np.flatnonzero(smooth > 0.25 * level)
+    on = np.flatnonzero(smooth > _EDGE * level)
     if not len(on):
         return 0
     # A boxcar over one spacing falls to a quarter a quarter of a spacing beyond the last subcarrier's half.
