@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.measure import closed_eye, keyed_samples, looks, tone_levels
+from amrq.measure import closed_eye, keyed_samples, looks, symbol_clock, tone_levels
 from amrq.native import Kernels, LevelRounds
 
 
 def _without(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (closed_eye, keyed_samples, looks, tone_levels):
+    for module in (closed_eye, keyed_samples, looks, symbol_clock, tone_levels):
         monkeypatch.setattr(module, "kernels", lambda: None)
 
 
@@ -97,3 +97,24 @@ def test_quantiles_and_lines_are_those_of_numpy(count: int) -> None:
     if count > 2:
         places = np.arange(count) + random.uniform(0, 0.5, count)
         assert looks.straight_line(places, values) == pytest.approx(np.polyfit(places, values, 1), abs=1e-9)
+
+
+@pytest.mark.parametrize(("count", "first", "last"), [(60, 1, 59), (400, 30, 90), (400, 300, 398)])
+def test_lines_of_clocks_are_those_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, count: int, first: int, last: int
+) -> None:
+    random = rng("native lines of clocks", count, first)
+    values = (random.normal(3, 1, count) + np.cos(1.1 * np.arange(count))).astype(np.float32)
+    window = looks.hann_single(count)
+    spectrum = (random.normal(size=(count, 2)) @ [1, 1j]).astype(np.complex64)
+    faded = symbol_clock._faded(values, window, 2 * count)
+    found = symbol_clock._standing_out(spectrum, first, last)
+    _without(monkeypatch)
+    np.testing.assert_allclose(faded, symbol_clock._faded(values, window, 2 * count), atol=2e-6)
+    assert found == pytest.approx(symbol_clock._standing_out(spectrum, first, last), rel=1e-6)
+
+
+def test_lines_beyond_a_spectrum_are_refused(native: Kernels) -> None:
+    for places in ((0, 5), (5, 5), (3, 8)):
+        with pytest.raises(ValueError, match="must lie within 8"):
+            native.clearest_line(np.ones(8, np.complex64), places, 2, 0.1)

@@ -53,6 +53,10 @@ def test_transforms_are_those_of_scipy(native: Kernels, length: int) -> None:
         assert _error(transforms.ifft(given), scipy_fft.ifft(wide)) < _CLOSE
         assert _error(transforms.rfft(given.real), scipy_fft.rfft(wide.real)) < _CLOSE
         assert transforms.fft(given).dtype == np.complex64
+        half = given[..., : length // 2 + 1]
+        found = transforms.irfft(half, 2 * (half.shape[-1] - 1))
+        assert _error(found, scipy_fft.irfft(half.astype(np.complex128))) < _CLOSE
+        assert found.dtype == np.float32
 
 
 @pytest.mark.parametrize(("given", "length"), [(900, 2000), (901, 2000), (3000, 2000), (2001, 2000)])
@@ -82,6 +86,21 @@ def test_without_kernels_and_of_other_types_it_is_scipy(monkeypatch: pytest.Monk
     monkeypatch.setattr(transforms, "kernels", lambda: None)
     np.testing.assert_array_equal(transforms.fft(rows), scipy_fft.fft(rows))
     np.testing.assert_array_equal(transforms.rfft(rows.real), scipy_fft.rfft(rows.real))
+
+
+@pytest.mark.parametrize("length", [16, 900, 1024, 1500])
+def test_of_real_ones_what_is_missing_or_more_is_as_scipy_has_it(native: Kernels, length: int) -> None:
+    spectra = _samples(3, 513)
+    assert _error(transforms.irfft(spectra, length), scipy_fft.irfft(spectra, length)) < _CLOSE
+
+
+def test_lengths_of_real_transforms_are_few_and_hardly_longer() -> None:
+    counts = range(1, 20_000)
+    lengths = [transforms.quick_real_length(count) for count in counts]
+    assert all(
+        count <= length <= max(16, 1.17 * count + 2) for count, length in zip(counts, lengths, strict=True)
+    )
+    assert len(set(lengths)) < 80 and not any(length % 2 for length in lengths)
 
 
 def test_plans_of_other_radices_are_refused(native: Kernels) -> None:

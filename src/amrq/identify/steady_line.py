@@ -28,6 +28,8 @@ _ALL, _DEVIATIONS = 0.9, 2.0
 that drifts by a curve some 0.95. Standard deviations of the noise that may be missing."""
 _FEWEST = 4
 """Values of a piece: fewer tell nothing."""
+_FEW = 14
+"""Ramps that the others are products of: about as many as there are farther ones."""
 
 
 class SteadyLine(NamedTuple):
@@ -104,10 +106,10 @@ def steady_line(
 def _in_one_place(piece: NDArray[np.complex64], rate: float, noise: float) -> tuple[float, float]:
     """Return the power of what is in phase, summed over the piece, where the best ramp is taken off; and its place."""
     count = len(piece)
-    ramps = _ramps(count)
     best, where = _strongest(piece[None], rate)
     own = float(np.vdot(piece, piece).real) - noise * rate * count
     if best - noise * rate < _ALL * own:  # else it stays, and drifts by less than a value
+        ramps = _ramps(count)
         every = ramps[len(ramps) // 2 % 2 :: 2]  # half a value aside, nine tenths are left
         coarse = fft.fft(every * piece, fft.next_fast_len(_COARSE * count))
         near = len(ramps) // 2 % 2 + 2 * int(np.argmax(np.square(np.abs(coarse)).max(axis=1)))
@@ -135,6 +137,12 @@ def _ramps(count: int) -> NDArray[np.complex64]:
     time = (np.arange(count) - (count - 1) / 2) / count
     # Over a piece, a ramp of one value of the transform leaves 0.9 of a line's power in one of them.
     most = max(1, round(_DRIFT * count))
-    ramps = np.exp(-1j * np.pi * np.outer(np.arange(-most, most + 1), time * time)).astype(np.complex64)
+    numbers = np.arange(-most, most + 1)
+    # Exponentials take time: all are products of a few.
+    far, near = (
+        np.exp(-1j * np.pi * np.outer(some, time * time)).astype(np.complex64)
+        for some in (numbers[::_FEW], np.arange(_FEW))
+    )
+    ramps = (far[:, None] * near).reshape(-1, count)[: len(numbers)]
     ramps.setflags(write=False)
     return ramps

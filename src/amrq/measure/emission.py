@@ -352,7 +352,7 @@ def _on_times(parts: _Parts, band: OccupiedBand, known: bool) -> tuple[NDArray[n
         gain = 1 / max(off_power, 1e-9 * on_power) - 1 / on_power
         price = math.log(on_power / max(off_power, 1e-9 * on_power))
         former, on = on, _two_states(cells * gain - times * price, _PRICE)
-        quiet = _shrunk(~on, 1 + _guard(times))
+        quiet = on if known else _shrunk(~on, 1 + _guard(times))
         if not known and np.count_nonzero(quiet) * times >= _ENOUGH_OFF:
             noise = float(cells[quiet].mean()) / times / rate
         if np.array_equal(former, on):

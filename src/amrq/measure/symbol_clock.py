@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.measure.looks import hann_single, line_place
+from amrq.native import kernels
 
 __all__ = ["clock_rates", "half_rate_beats"]
 
@@ -18,6 +19,8 @@ _BAND, _BANDS, _FEWEST_PERIODS = 0.6, 14, 7.0
 _PASSED, _SAMPLES_A_PERIOD, _PADDED, _LOCAL = 0.75, 2.6, 1.5, 25
 """Of the highest rate: what a low-pass passes; samples a period of it; how much finer its line is looked at; bins to
 either side, which are its floor."""
+_EVERYWHERE = 0.1
+"""Of the mean floor, that counts as floor everywhere: where there is nothing, nothing stands out."""
 _MANY_TONES, _SUDDEN = 0.2, 6.0
 """Of the bandwidth: slower symbols may have many tones. Times the mean squared change, what counts of it at most."""
 _OUTSIDE = 0.75
@@ -30,6 +33,7 @@ _AROUND_HALF = 0.35, 0.65
 """Of symbol rates: frequencies about half of them that beat with each other."""
 
 _Reals = NDArray[np.float64]
+_Singles = NDArray[np.float32]
 
 
 def clock_rates(frequency: _Reals, rate: float, width: float) -> list[tuple[float, float]]:
@@ -43,7 +47,7 @@ def clock_rates(frequency: _Reals, rate: float, width: float) -> list[tuple[floa
     held = np.clip(frequency, -_OUTSIDE * width, _OUTSIDE * width)
     some = np.sort(held[:: max(1, len(held) // 1000)])
     middle = float(some[len(some) // 20] + some[-1 - len(some) // 20]) / 2
-    size = int(fft.next_fast_len(len(held), True))
+    size = fft.quick_real_length(len(held))
     spectrum = fft.rfft(((held - middle) / width).astype(np.float32), size)
     bins = size / rate  # a Hz
     fastest = min(_FASTEST * width, _MOST_RATE * rate)
@@ -68,7 +72,7 @@ def half_rate_beats(frequency: _Reals, rate: float, width: float) -> list[tuple[
     which is far stronger and beats at random, is taken off before (Franks and Bubrouski 1974).
     """
     held = np.clip(frequency, -_OUTSIDE * width, _OUTSIDE * width)
-    size = int(fft.next_fast_len(len(held), True))
+    size = fft.quick_real_length(len(held))
     spectrum = fft.rfft((held / width).astype(np.float32), size)
     bins = size / rate
     fastest = min(_FASTEST_BEAT * width, _MOST_BEAT * rate)
@@ -78,7 +82,7 @@ def half_rate_beats(frequency: _Reals, rate: float, width: float) -> list[tuple[
         low, high = int(_AROUND_HALF[0] * slowest * bins), int(_AROUND_HALF[1] * fastest * bins)
         if slowest * len(held) / rate < _FEWEST_BEATS:
             break
-        count = int(fft.next_fast_len(max(4 * high + 8, int(_SAMPLES_A_PERIOD * fastest * bins)), True))
+        count = fft.quick_real_length(max(4 * high + 8, int(_SAMPLES_A_PERIOD * fastest * bins)))
         part = np.zeros(count // 2 + 1, dtype=np.complex64)
         part[low : min(high, len(spectrum))] = spectrum[low:high]
         found.append(_clearest_line(np.square(fft.irfft(part, count)), bins, slowest, fastest))
@@ -99,7 +103,7 @@ def _clearest(
         with_changes: the squared change of the frequency is looked at, too: many tones change at each symbol.
     """
     passed = min(int(_PASSED * fastest * bins), len(spectrum))
-    count = int(fft.next_fast_len(max(int(_SAMPLES_A_PERIOD * fastest * bins), 2 * passed + 2), True))
+    count = fft.quick_real_length(max(int(_SAMPLES_A_PERIOD * fastest * bins), 2 * passed + 2))
     low = np.zeros(count // 2 + 1, dtype=np.complex64)
     low[:passed] = spectrum[:passed]
     smooth = fft.irfft(low, count)
@@ -111,24 +115,46 @@ def _clearest(
     return found
 
 
-def _clearest_line(
-    values: NDArray[np.float32], bins: float, slowest: float, fastest: float
-) -> tuple[float, float]:
+def _clearest_line(values: _Singles, bins: float, slowest: float, fastest: float) -> tuple[float, float]:
     """Return how far the clearest line of values stands out of those around it between two rates, and its rate."""
     count = len(values)
-    length = int(fft.next_fast_len(int(_PADDED * count), True))
-    mean = np.add.reduce(values) / np.float32(count)
-    lines = np.abs(fft.rfft((values - mean) * hann_single(count), length)).astype(np.float64)
+    length = fft.quick_real_length(int(_PADDED * count))
     finer = length / count * bins  # bins a Hz
-    first, last = int(slowest * finer), min(int(fastest * finer) + 1, len(lines) - 2)
+    spectrum = fft.rfft(_faded(values, hann_single(count), length))
+    first, last = int(slowest * finer), min(int(fastest * finer) + 1, len(spectrum) - 2)
+    clear, place = _standing_out(spectrum, first, last)
+    return clear, place / finer
+
+
+def _faded(values: _Singles, window: _Singles, length: int) -> _Singles:
+    """Return values less their mean, times a window, with zeros behind them, float32 [length]."""
+    native = kernels()
+    if native is not None and native.has_lines_of_clocks:
+        return native.faded(values, window, length)
+    faded = np.zeros(length, np.float32)
+    faded[: len(values)] = (values - values.mean(dtype=np.float64).astype(np.float32)) * window
+    return faded
+
+
+def _standing_out(spectrum: NDArray[np.complex64], first: int, last: int) -> tuple[float, float]:
+    """Return how far the clearest line of a spectrum stands out of those around it, and its place, between bins.
+
+    Args:
+        spectrum: complex64 [n].
+        first: bin that is looked at, at least 1.
+        last: the bin after those that are looked at, below n.
+    """
+    native = kernels()
+    if native is not None and native.has_lines_of_clocks:
+        clear, top, around_it = native.clearest_line(spectrum, (first, last), _LOCAL, _EVERYWHERE)
+        return clear, top - 1 + line_place(around_it, 1)
+    lines = np.abs(spectrum).astype(np.float64)
     around = max(0, first - _LOCAL)
     part = lines[around : last + _LOCAL]
-    sums = np.zeros(len(part) + 1)
-    part.cumsum(out=sums[1:])
+    sums = np.concatenate([[0.0], np.cumsum(part)])
     wide = min(2 * _LOCAL + 1, len(part))
-    begin = np.arange(first - around - _LOCAL, last - around - _LOCAL)
-    np.minimum(np.maximum(begin, 0, out=begin), len(part) - wide, out=begin)
+    begin = np.clip(np.arange(first, last) - around - _LOCAL, 0, len(part) - wide)
     floor = (sums[begin + wide] - sums[begin]) / wide
-    clear = lines[first:last] / (floor + 0.1 * float(np.add.reduce(floor)) / len(floor) + 1e-300)
-    top = int(clear.argmax())
-    return float(clear[top]), line_place(lines, first + top) / finer
+    clearest = lines[first:last] / (floor + _EVERYWHERE * float(floor.mean()) + 1e-300)
+    top = int(clearest.argmax())
+    return float(clearest[top]), line_place(lines, first + top)

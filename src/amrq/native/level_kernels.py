@@ -80,6 +80,7 @@ class LevelKernels:
         pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
         # Not in a library that was built before.
         self.has_levels = hasattr(library, "amrq_even_levels")
+        self.has_lines_of_clocks = False
         if not self.has_levels:
             return
         self._symbol_means = library.amrq_symbol_means
@@ -94,6 +95,15 @@ class LevelKernels:
         self._even_levels = library.amrq_even_levels
         self._even_levels.argtypes = [pointer, number, number, real, number, pointer, pointer]
         self._even_levels.restype = real
+        self.has_lines_of_clocks = hasattr(library, "amrq_clearest_line")
+        if not self.has_lines_of_clocks:
+            return
+        self._faded = library.amrq_faded
+        self._faded.argtypes = [pointer, pointer, number, number, pointer]
+        self._faded.restype = None
+        self._clearest_line = library.amrq_clearest_line
+        self._clearest_line.argtypes = [pointer, *[number] * 4, real, *[pointer] * 3]
+        self._clearest_line.restype = number
 
     def symbol_means(
         self, phase: _Reals, frequency: _Reals, clock: tuple[float, float], count: int, phases: int
@@ -164,6 +174,54 @@ class LevelKernels:
             *(address(held), len(held), levels - 1, half, rounds, address(found), address(numbers))
         )
         return EvenLevels(error if error >= 0 else math.inf, float(found[0]), float(found[1]), numbers)
+
+    def faded(
+        self, values: NDArray[np.float32], window: NDArray[np.float32], length: int
+    ) -> NDArray[np.float32]:
+        """Return values less their mean, times a window, with zeros behind them, float32 [length].
+
+        Args:
+            values: float32 [n], n at least 1.
+            window: float32 [n].
+            length: at least n.
+        """
+        if not values.dtype == window.dtype == np.float32 or not values.shape == window.shape == (
+            len(values),
+        ):
+            raise ValueError(f"float32 [n], and as long a window, are needed, not {values.dtype}.")
+        if not 1 <= len(values) <= length:
+            raise ValueError(f"1 to {length} values are needed, not {len(values)}.")
+        held, weights = np.ascontiguousarray(values), np.ascontiguousarray(window)
+        out = np.empty(length, np.float32)
+        self._faded(address(held), address(weights), len(held), length, address(out))
+        return out
+
+    def clearest_line(
+        self, spectrum: NDArray[np.complex64], places: tuple[int, int], local: int, share: float
+    ) -> tuple[float, int, _Reals]:
+        """Return how far the clearest line stands out of those around it, its place, and magnitudes about it.
+
+        Args:
+            spectrum: complex64 [n].
+            places: the first one that is looked at, at least 1, and the one after the last, below n.
+            local: places to either side that are the floor, at least 1.
+            share: of the mean floor, that is added to each.
+
+        Returns:
+            Magnitude over the floor; its place; magnitudes before, at and after it, float64 [3].
+        """
+        first, last = places
+        if spectrum.dtype != np.complex64 or spectrum.ndim != 1:
+            raise ValueError(f"complex64 [n] is needed, not {spectrum.dtype} {list(spectrum.shape)}.")
+        if not 1 <= first < last < len(spectrum) or local < 1:
+            raise ValueError(f"places {first} to {last} must lie within {len(spectrum)}.")
+        held, found = np.ascontiguousarray(spectrum), np.empty(4)
+        sums, magnitudes = np.empty(len(held) + 1), np.empty(len(held), np.float32)
+        top = self._clearest_line(
+            *(address(held), len(held), first, last, local, share),
+            *(address(sums), address(magnitudes), address(found)),
+        )
+        return float(found[0]), int(top), found[1:]
 
 
 def _row(values: _Reals) -> _Reals:

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Levels of a keyed frequency: its mean over each symbol, and the distance of so many levels by the mean frequency of
- * symbols and that of their neighbours. amrq.measure.tone_levels and amrq.measure.closed_eye compute the same with
- * NumPy. tests/test_native_levels.py holds one against the other.
+ * symbols and that of their neighbours; and lines of its clock. amrq.measure.tone_levels, closed_eye and symbol_clock
+ * compute the same with NumPy. tests/test_native_levels.py holds one against the other.
  */
 
 #include <math.h>
 #include <stdint.h>
 
-enum { TAPS = 5, SIDE = TAPS / 2, SIZE = TAPS + 1 };
+#include "wide.h"
+
+enum { TAPS = 5, SIDE = TAPS / 2, SIZE = TAPS + 1, LANES = 16, BLOCK = 32 * LANES };
 
 static double phase_at(const double* phase, const double* frequency, double place)
 {
@@ -210,4 +212,66 @@ double amrq_even_levels(const double* values, int64_t count, int64_t top, double
     found[0] = half;
     found[1] = centre;
     return sqrt(left / (double)count) / half;
+}
+
+/* Values less their mean, times a window, followed by zeros up to `length`. */
+WIDE void amrq_faded(const float* values, const float* window, int64_t count, int64_t length, float* out)
+{
+    double sum = 0;
+    for (int64_t first = 0; first < count; first += BLOCK) {
+        float lanes[LANES] = { 0 };
+        const int64_t stop = count - first < BLOCK ? count : first + BLOCK, whole = stop - (stop - first) % LANES;
+        for (int64_t n = first; n < whole; n += LANES)
+            for (int k = 0; k < LANES; k++)
+                lanes[k] += values[n + k];
+        for (int64_t n = whole; n < stop; n++)
+            lanes[n - whole] += values[n];
+        for (int k = 0; k < LANES; k++)
+            sum += (double)lanes[k];
+    }
+    const float mean = (float)(sum / (double)count);
+    for (int64_t n = 0; n < count; n++)
+        out[n] = (values[n] - mean) * window[n];
+    for (int64_t n = count; n < length; n++)
+        out[n] = 0;
+}
+
+/* The magnitude that stands out most of the mean of those around it.
+ *
+ * spectrum: complex [count]; first, last: places that are looked at, `first` at least 1 and below `last`, which is below
+ * `count`; local: places to either side that are the floor, fewer at the ends; share: of the mean floor, that is added to
+ * each; sums: [count + 1], magnitudes: [count], room; found: how far it stands out, and the magnitudes before, at and
+ * after it. Returns its place.
+ */
+WIDE int64_t amrq_clearest_line(const float* spectrum, int64_t count, int64_t first, int64_t last, int64_t local,
+                                double share, double* sums, float* magnitudes, double* found)
+{
+    const int64_t begin = first > local ? first - local : 0, stop = last + local < count ? last + local : count;
+    const int64_t around = stop - begin, wide = 2 * local + 1 < around ? 2 * local + 1 : around;
+    for (int64_t n = begin; n < stop; n++)
+        magnitudes[n] = sqrtf(spectrum[2 * n] * spectrum[2 * n] + spectrum[2 * n + 1] * spectrum[2 * n + 1]);
+    double sum = 0, floors = 0, best = -1;
+    for (int64_t n = 0; n < around; n++) {
+        sums[n] = sum;
+        sum += (double)magnitudes[begin + n];
+    }
+    sums[around] = sum;
+    for (int64_t pass = 0; pass < 2; pass++) {
+        const double least = share * floors / (double)(last - first) + 1e-300;
+        for (int64_t place = first; place < last; place++) {
+            int64_t from = place - begin - local;
+            from = from < 0 ? 0 : from > around - wide ? around - wide : from;
+            const double about = (sums[from + wide] - sums[from]) / (double)wide;
+            if (pass == 0) {
+                floors += about;
+            } else if ((double)magnitudes[place] > best * (about + least)) {
+                best = (double)magnitudes[place] / (about + least);
+                count = place;
+            }
+        }
+    }
+    found[0] = best;
+    for (int64_t k = 0; k < 3; k++)
+        found[k + 1] = (double)magnitudes[count + k - 1];
+    return count;
 }

@@ -6,13 +6,14 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "wide.h"
 
 /* How much higher the highest of overlapping windows is than that of windows side by side, in noise. */
 #define OVERLAP 0.9
 
-enum { LANES = 16 };
+enum { LANES = 16, PARTS = 8, CHAINS = 4 };
 
 /* The sum of squared magnitudes, in lanes that are added up in double precision now and then. */
 WIDE static double power_sum(const float* re, const float* im, int64_t count)
@@ -32,9 +33,29 @@ WIDE static double power_sum(const float* re, const float* im, int64_t count)
     return total;
 }
 
-/* Sums of `step` values each. */
+#define FEW(step_)                                                                \
+    case step_:                                                                  \
+        for (int64_t k = 0; k < blocks; k++) {                                   \
+            float sum = 0;                                                       \
+            for (int i = 0; i < (step_); i++)                                    \
+                sum += values[k * (step_) + i];                                  \
+            sums[k] = sum;                                                       \
+        }                                                                        \
+        return;
+
+/* Sums of `step` values each; they may take the place of the values. Of few values several sums are made at once. */
 WIDE static void sum_blocks(const float* values, int64_t blocks, int64_t step, float* sums)
 {
+    switch (step) {
+        FEW(1)
+        FEW(2)
+        FEW(3)
+        FEW(4)
+        FEW(5)
+        FEW(6)
+        FEW(7)
+        FEW(8)
+    }
     if (step < 2 * LANES) {
         for (int64_t k = 0; k < blocks; k++) {
             float sum = 0;
@@ -75,13 +96,19 @@ WIDE static void add_up(const float* re, const float* im, int64_t count, int64_t
                         float* sum_im, struct blocks* out)
 {
     const int64_t blocks = count / step;
-    double total = 0, held = 0;
+    double totals[PARTS] = {0}, helds[PARTS] = {0}, total = 0, held = 0;
     sum_blocks(re, blocks, step, sum_re);
     sum_blocks(im, blocks, step, sum_im);
-    for (int64_t k = 0; k < blocks; k++) {
-        const float size = sum_re[k] * sum_re[k] + sum_im[k] * sum_im[k];
-        total += (double)size;
-        held += (double)(size < 3 * noise ? size : 3 * noise);
+    for (int64_t first = 0; first < blocks; first += PARTS)
+        for (int64_t n = 0; n < PARTS; n++) {
+            const int64_t k = first + n < blocks ? first + n : first;
+            const float size = first + n < blocks ? sum_re[k] * sum_re[k] + sum_im[k] * sum_im[k] : 0;
+            totals[n] += (double)size;
+            helds[n] += (double)(size < 3 * noise ? size : 3 * noise);
+        }
+    for (int n = 0; n < PARTS; n++) {
+        total += totals[n];
+        held += helds[n];
     }
     const float most = (float)(6 * total / (double)(blocks > 0 ? blocks : 1));
     for (int64_t k = 0; k < blocks; k++) {
@@ -110,11 +137,44 @@ WIDE static float largest(const float* re, const float* im, int64_t wide, int64_
     return best;
 }
 
-WIDE static void add_row(const float* re, const float* im, int64_t count, float* to_re, float* to_im)
+/* Add up to `rows` rows, a period apart from a row on, to one; returns how many there were. */
+WIDE static int64_t add_rows(const struct blocks* sums, double period, int64_t row, int64_t rows, int64_t wide, float* re,
+                             float* im)
 {
-    for (int64_t k = 0; k < count; k++) {
-        to_re[k] += re[k];
-        to_im[k] += im[k];
+    int64_t whole = 0;
+    for (int64_t k = 0; k < wide; k++)
+        re[k] = im[k] = 0;
+    for (; whole < rows; whole++) {
+        const int64_t start = (int64_t)((double)(row + whole) * period + 0.5);
+        if (start + wide > sums->count)
+            break;
+        const float *from_re = sums->re + start, *from_im = sums->im + start;
+        for (int64_t k = 0; k < wide; k++) {
+            re[k] += from_re[k];
+            im[k] += from_im[k];
+        }
+    }
+    return whole;
+}
+
+/* Sums of values up to each place, the first none: of CHAINS parts at once, for each waits for the one before it. */
+WIDE static void run_up(const float* values, int64_t count, float* sums)
+{
+    const int64_t part = count / CHAINS;
+    float at[CHAINS] = {0}, before = 0;
+    for (int64_t k = 0; k < part; k++)
+        for (int n = 0; n < CHAINS; n++) {
+            sums[n * part + k] = at[n];
+            at[n] += values[n * part + k];
+        }
+    for (int n = 0; n < CHAINS; n++) {
+        for (int64_t k = 0; n > 0 && k < part; k++)
+            sums[n * part + k] += before;
+        before += at[n];
+    }
+    for (int64_t k = CHAINS * part; k < count; k++) {
+        sums[k] = before;
+        before += values[k];
     }
 }
 
@@ -122,33 +182,22 @@ WIDE static void add_row(const float* re, const float* im, int64_t count, float*
 static float folded(const struct blocks* sums, double period, int64_t around, int64_t rows, float* room)
 {
     const int64_t wide = (int64_t)period;
-    if (wide < 3 || around >= wide || !(sums->power > 0))
+    if (wide < 3 || around >= wide || wide > sums->count || !(sums->power > 0))
         return 0;
-    const int64_t stride = wide + around + 1;
-    float *re = room, *im = room + wide, *run_re = room + 2 * wide, *run_im = run_re + stride;
+    const int64_t stride = wide + around + 1; /* all of a fold, and its beginning again */
+    float *re = room, *im = room + stride, *run_re = room + 2 * stride, *run_im = run_re + stride;
     double together = 0;
     int64_t segments = 0;
     for (int64_t row = 0;;) {
-        int64_t whole = 0;
-        for (int64_t k = 0; k < 2 * wide; k++)
-            re[k] = 0;
-        for (; whole < rows; whole++, row++) {
-            const int64_t start = (int64_t)((double)row * period + 0.5);
-            if (start + wide > sums->count)
-                break;
-            add_row(sums->re + start, sums->im + start, wide, re, im);
-        }
+        const int64_t whole = add_rows(sums, period, row, rows, wide, re, im);
+        row += whole;
         /* A few rows at the end say little by themselves. */
         if (whole == 0 || (segments > 0 && 2 * whole < rows))
             break;
-        float x = 0, y = 0;
-        for (int64_t k = 0; k < stride; k++) {
-            const int64_t at = k < wide ? k : k - wide;
-            run_re[k] = x;
-            run_im[k] = y;
-            x += re[at];
-            y += im[at];
-        }
+        memcpy(re + wide, re, (size_t)(around + 1) * sizeof *re);
+        memcpy(im + wide, im, (size_t)(around + 1) * sizeof *im);
+        run_up(re, stride, run_re);
+        run_up(im, stride, run_im);
         /* Noise has the variance of a window of `around`, less that of its share of the whole. */
         const double free = (double)whole * (double)around * (1 - (double)around / (double)wide) * (double)sums->power;
         together += (double)largest(run_re, run_im, wide, around) / free;

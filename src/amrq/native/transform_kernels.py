@@ -61,6 +61,7 @@ class TransformKernels:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         # Not in a library that was built before.
         self.has_transforms = hasattr(library, "amrq_transforms")
+        self.has_inverses = False
         if not self.has_transforms:
             return
         self._transforms: Any = library.amrq_transforms
@@ -75,6 +76,11 @@ class TransformKernels:
         self._real_transforms: Any = library.amrq_real_transforms
         self._real_transforms.argtypes = [pointer, *[number] * 3, pointer, number, *[pointer] * 5]
         self._real_transforms.restype = None
+        self.has_inverses = hasattr(library, "amrq_real_inverses")
+        if self.has_inverses:
+            self._real_inverses: Any = library.amrq_real_inverses
+            self._real_inverses.argtypes = [pointer, *[number] * 2, pointer, number, *[pointer] * 5]
+            self._real_inverses.restype = None
         # Kept from call to call, so that it stays in a core's cache; as many as there are threads at a time.
         self._transform_rooms: list[NDArray[np.float32]] = []
 
@@ -148,6 +154,30 @@ class TransformKernels:
         out, room = np.empty((len(held), half + 1), np.complex64), self._transform_room(8 * half + _APART)
         self._real_transforms(
             *(address(held), *held.shape, half, *plan.addresses),
+            *(address(turns), address(room), address(out)),
+        )
+        self._keep_room(room)
+        return out
+
+    def real_inverses(self, spectra: _Complex, plan: TransformPlan, turns: _Complex) -> NDArray[np.float32]:
+        """Return the rows of real numbers whose transforms are given, float32 [rows, 2 h].
+
+        Args:
+            spectra: complex64 [rows, h + 1].
+            plan: of h.
+            turns: exp(-i pi k / h), complex64 [h].
+        """
+        half = plan.length
+        if spectra.dtype != np.complex64 or spectra.ndim != 2 or spectra.shape[1] != half + 1:
+            raise ValueError(
+                f"complex64 [rows, {half + 1}] is needed, not {spectra.dtype} {list(spectra.shape)}."
+            )
+        if turns.dtype != np.complex64 or turns.shape != (half,) or not turns.flags.c_contiguous:
+            raise ValueError(f"{half} turns are needed, not {turns.dtype} {list(turns.shape)}.")
+        held = np.ascontiguousarray(spectra)
+        out, room = np.empty((len(held), 2 * half), np.float32), self._transform_room(8 * half + _APART)
+        self._real_inverses(
+            *(address(held), len(held), half, *plan.addresses),
             *(address(turns), address(room), address(out)),
         )
         self._keep_room(room)

@@ -439,3 +439,34 @@ void amrq_real_transforms(const float* pairs, int64_t rows, int64_t given, int64
         halves(room, half, mirror, out + 2 * row * (half + 1));
     }
 }
+
+/* From the transform of 2 h real numbers, complex [h + 1], to that of their pairs; what `halves` does, backwards. */
+WIDE static void whole_pairs(const float* from, int64_t half, const float* mirror, float* to)
+{
+    /* Of real numbers the first and the last are real. */
+    to[0] = 0.5f * (from[0] + from[2 * half]);
+    to[1] = 0.5f * (from[0] - from[2 * half]);
+    for (int64_t k = 1; k < half; k++) {
+        const float a = from[2 * k], b = from[2 * k + 1], c = from[2 * (half - k)], d = -from[2 * (half - k) + 1];
+        const float even_re = 0.5f * (a + c), even_im = 0.5f * (b + d);
+        const float odd_re = 0.5f * (a - c), odd_im = 0.5f * (b - d);
+        const float t = mirror[2 * k], u = -mirror[2 * k + 1];
+        const float turned_re = odd_re * t - odd_im * u, turned_im = odd_re * u + odd_im * t;
+        to[2 * k] = even_re - turned_im;
+        to[2 * k + 1] = even_im + turned_re;
+    }
+}
+
+/* Rows of 2 half real numbers, whose transforms complex [half + 1] are given; the plan is that of their pairs.
+ *
+ * `room` holds 8 times `half` numbers and 256.
+ */
+void amrq_real_inverses(const float* spectra, int64_t rows, int64_t half, const int64_t* steps, int64_t count,
+                        const float* turns, const int32_t* places, const float* mirror, float* room, float* out)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        whole_pairs(spectra + 2 * row * (half + 1), half, mirror, room);
+        transform(room, half, half, 1, 1.0f / (float)half, (const struct step*)steps, count, turns, places,
+                  room + 2 * half, out + 2 * row * half);
+    }
+}
