@@ -45,6 +45,8 @@ __all__ = [
 
 _NO_EYE = 0.3
 """Of half the distance of levels: what is left over where there is no frequency keying, at least."""
+_SURE_EYE, _SURE_LEVELS = 1.0, (0.5, 0.9)
+"""An eye that levels show which are as sure as this, though much is left over, as of shaped keys without a filter."""
 _CONSTANT, _FILTERED, _LIKE_NOISE = 0.45, 0.3, 0.3
 """Variation of the envelope: of a constant one at most, of filtered symbols at least; of noise it is so near to 1."""
 _OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
@@ -207,7 +209,8 @@ def _eye(case: Case) -> float:
     found = case.look.frequency_keying
     if found.levels is None:
         return 0.0
-    return min(max(math.log(_NO_EYE / max(found.error, 1e-3)), 0.0), 3.0)
+    clear = _SURE_EYE * ramp(min(found.confidence, found.levels_confidence), *_SURE_LEVELS)
+    return min(max(math.log(_NO_EYE / max(found.error, 1e-3)), clear), 3.0)
 
 
 def _beyond_constant(case: Case) -> float:
@@ -538,7 +541,9 @@ def audible(case: Case, few: bool = False) -> float:
     spread = case.look.frequency_spread.peakedness
     if few and spread is not None:
         against = max(against, ramp(spread, *_UNEVEN) * (1 - ramp(sure, *_HARDLY_FITS)), chord(case))
-    return max(against, toned(case))
+    # Levels that fit and follow each other at random are none of a tone: keys by turns may lead them.
+    random = found.surprise is not None and found.surprise > _PATTERNED
+    return max(against, toned(case) * (1 - ramp(sure, *_FITS) if random else 1.0))
 
 
 def pictured(case: Case) -> float:

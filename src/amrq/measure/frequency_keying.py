@@ -19,6 +19,7 @@ from amrq.errors import AmrqError
 from amrq.measure.closed_eye import CLEAR_CLOCK, open_eye
 from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
 from amrq.measure.looks import logistic
+from amrq.measure.repeated_word import repeats, word_clock
 from amrq.measure.start_stop import find_start_stop
 from amrq.measure.symbol_clock import clock_rates, half_rate_beats
 from amrq.measure.tone_clock import tone_clock_rates
@@ -45,6 +46,8 @@ _FAINTEST, _STEADY_ENVELOPE = 3.0, 1.25
 """The same where the envelope is so steady that a frequency may well be keyed: a fit shows which line is a clock's."""
 _OWN_TIME = 0.6
 """Of the response to a symbol, that is in its own time: what a faint line speaks for has less where it is too fast."""
+_WORD, _AS_CLEAR = 0.2, 0.35
+"""Evidence of a symbol of a repeated word, at least; and over that of other clocks, which fit such a word by chance."""
 _MOST_CLOCK = 60.0
 """Evidence of a clock's line, at most."""
 _FADING = 1.15
@@ -58,11 +61,16 @@ from these is a pattern of several symbols at a wrong clock."""
 _UNSTEADY = 1.7
 """Mean squared power over squared mean power while the signal is there: where it is more, no frequency is keyed, but
 perhaps slow tones fade, or others are beside them."""
+_RESTED = 0.12
+"""Share of a look in which the frequency rests before it is keyed, from which on what follows is looked at alone."""
 _SURE_LEVELS, _SHAPED_ENVELOPE, _CONSTANT, _ALIKE = 0.5, 1.2, 1.04, 0.2
 """Confidence of levels that hold; envelopes (as `FrequencyKeying.envelope`) of what may be shaped frequency keying in a
 box that cuts it, and of binary keying, at most; `phase_like` of what is none."""
 _WIDER_BAND, _LEAST_WIDER, _LITTLE_NOISE = 1.7, 1.3, 0.06
 """Of the band, a wider one that has the clock where a box does not; and share of noise, with which it is looked at."""
+_FARTHER, _EDGE, _SAME_SPACING = 1.4, 0.55, 0.01
+"""Of the band, a wider one that has tones beyond a box that cuts them; from its middle, where its edge is; and by how
+much their spacings differ."""
 _BEYOND = 0.004
 """Of a signal's power, that is in the wider band alone, at least, where the box has cut it."""
 _LEAST_OPENED, _MOST_SURE, _MOST_BEAT, _NO_LEVELS = 0.2, 0.95, 0.1, 0.577
@@ -190,11 +198,21 @@ def measure_frequency_keying(
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return FrequencyKeying()
     keyed = keyed_samples(iq, sample_rate, width)
-    width = keyed.width
+    width, given = keyed.width, width
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < keyed.rate / 2 else None
     rates = [(known, 0.0)] if known else _clock_of(keyed)
     slow = slow or keyed.envelope > _STEADY_ENVELOPE
     found = _measured(keyed, rates, known is not None, slow)
+    if not known and found.levels_confidence < _SURE_LEVELS:
+        rest = keyed.rest()
+        if rest > _RESTED * len(keyed):
+            # A carrier before the keys narrows the band that is looked at, and hides their clock.
+            keys = keyed_samples(iq[int(rest * sample_rate / keyed.rate) :], sample_rate, given)
+            later = _measured(keys, _clock_of(keys), False, slow)
+            if later.levels_confidence > found.levels_confidence:
+                found, keyed, rates = later, keys, _clock_of(keys)
+    if not known and found.levels_confidence > _SURE_LEVELS and keyed.width >= given:
+        found = _with_tones_beyond(found, iq, sample_rate, keyed)
     if not closed or found.levels_confidence > _SURE_LEVELS or keyed.envelope > _SHAPED_ENVELOPE:
         return found
     if rates and (known or rates[0][1] > CLEAR_CLOCK):
@@ -213,6 +231,28 @@ def measure_frequency_keying(
             # Tones of audio beat as well: without levels nothing is said of them.
             found = opened if opened.levels_confidence > found.levels_confidence else found
     return found
+
+
+def _with_tones_beyond(
+    found: FrequencyKeying, iq: NDArray[np.complex64], sample_rate: float, keyed: KeyedSamples
+) -> FrequencyKeying:
+    """Return what was found of many tones with those beyond the band, where the outermost ones are at its edge.
+
+    Of as many tones as symbols some are not sent meanwhile: no power beside the box shows that there are more.
+    """
+    if not (
+        found.levels and found.levels > _MANY and found.spacing and found.symbol_rate and found.tones_seen
+    ):
+        return found
+    reach = abs(found.centre or 0.0) + found.spacing * (found.tones_seen + 1) / 2
+    width = min(_FARTHER * keyed.width, sample_rate / 1.2)
+    if reach < _EDGE * keyed.width or width < _LEAST_WIDER * keyed.width:
+        return found
+    wider = keyed_samples(iq, sample_rate, width, narrower=False)
+    more = _measured(wider, [(found.symbol_rate, found.clock)], True, False)
+    same = more.spacing is not None and abs(more.spacing / found.spacing - 1) < _SAME_SPACING
+    sees = (more.tones_seen or 0) > found.tones_seen and more.levels_confidence > _SURE_LEVELS
+    return more if same and sees else found
 
 
 def _is_tried(rate: float, most: float, clock: float | None) -> bool:
@@ -366,11 +406,17 @@ def _best_fit(
     """
     unsteady = keyed.envelope > _UNSTEADY
     found: _Fitted = (None, 0.0) if unsteady else _fitted(keyed, rates[:1])
-    if known or _is_plain(found):
+    if known or (_is_plain(found) and not _repeats(found)):
         return *found, False
+    plain = _is_plain(found)
     slow: _Fitted = (None, 0.0)
-    if tones:
+    if tones and not plain:
         slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
+    word = None if unsteady else _fitted_to_word(keyed, (found, slow))
+    if word is not None:
+        return *word, False
+    if plain:
+        return *found, False
     if not (_is_clear(*found) or _is_of_tones(slow[0])):
         found = _fitted_to_others(keyed, rates[1:], found)
         if _is_plain(found):
@@ -403,11 +449,11 @@ def _fitted(keyed: KeyedSamples, rates: list[tuple[float, float]], slow: bool = 
 def _fitted_to_others(keyed: KeyedSamples, rates: list[tuple[float, float]], best: _Fitted) -> _Fitted:
     """Return the best fit at the rates of further lines, or at that of the clearest one, which was fitted before.
 
-    Where neither that nor the next one shows levels, fainter ones do not either.
+    Where neither that nor the next one shows levels, faint ones do not either.
     """
     least = _FAINT_CLOCK if keyed.envelope > _STEADY_ENVELOPE else _FAINTEST
     for number, (one, clock) in enumerate(rates):
-        if clock < least or (number and not _worth(best) > 0):
+        if clock < least or (number and clock < _CLEAR and not _worth(best) > 0):
             break
         fit = _fit(keyed, one)
         if fit is not None and (clock >= _FAINT_CLOCK or fit.main >= _OWN_TIME):
@@ -415,6 +461,32 @@ def _fitted_to_others(keyed: KeyedSamples, rates: list[tuple[float, float]], bes
         if _is_clear(fit, clock):
             break
     return best
+
+
+def _told(fitted: _Fitted) -> float:
+    """Return the evidence of a symbol, of those that are not as the one before."""
+    fit = fitted[0]
+    return 0.0 if fit is None else fit.worth / fit.symbols
+
+
+def _repeats(fitted: _Fitted) -> bool:
+    return fitted[0] is not None and repeats(fitted[0])
+
+
+def _fitted_to_word(keyed: KeyedSamples, others: tuple[_Fitted, ...]) -> _Fitted | None:
+    """Return the fit at the symbol rate of a word that is sent again and again; None where another clock is clearer.
+
+    Args:
+        keyed: the samples.
+        others: fits to other clocks, of which those with a few symbols a word fit whatever is sent.
+    """
+    word = word_clock(keyed)
+    if word is None:
+        return None
+    fit = _fit(keyed, word.symbol_rate)
+    told = [_told(one) for one in others if one[0] is not None and one[0].rate > word.slowest]
+    found: _Fitted = (fit, _MOST_CLOCK)
+    return found if _told(found) > max(_WORD, _AS_CLEAR * max(told, default=0.0)) else None
 
 
 def _fit(keyed: KeyedSamples, rate: float, slow: bool = False) -> LevelFit | None:

@@ -39,6 +39,8 @@ _SLICES, _MOST_BEATS = 8, 1500
 _ENDS, _LEAST_ON, _FADED, _OVER_NOISE = 16, 64, 0.1, 3.0
 """Samples whose mean power shows where a burst begins and ends, and those that it has at least; of the usual power, and
 over the noise's share, what it has there: less than that is no fade."""
+_SMOOTHED, _STAYS = 24, 0.25
+"""Samples whose mean frequency shows where it rests; and of its reach, by how much it differs there, at most."""
 _WEAK = 0.1
 """Of the median power: below, the frequency is held from before."""
 _ON = 0.4
@@ -154,6 +156,16 @@ class KeyedSamples:
         slices = np.diff(at).reshape(count, _SLICES).sum(axis=0)
         turn = np.exp(2j * np.pi * np.arange(_SLICES) / _SLICES)
         return 2 * abs(complex(slices @ turn)) / max(float(slices.sum()), 1e-300)
+
+    def rest(self) -> int:
+        """Return for how many samples the frequency stays where it begins: a carrier that is there before its keys."""
+        size = max(1, min(_SMOOTHED, len(self) // 16))
+        sums = np.concatenate([[0.0], np.cumsum(self.frequency)])
+        smooth = (sums[size:] - sums[:-size]) / size
+        ordered = np.sort(smooth)
+        reach = float(ordered[int(0.97 * len(ordered))] - ordered[int(0.03 * len(ordered))])
+        away = np.abs(smooth - median(smooth[: max(1, len(smooth) // 32)])) > _STAYS * reach
+        return int(np.argmax(away)) if away.any() else len(self)
 
     def trimmed(self) -> "KeyedSamples":
         """Return the samples from where the signal begins to where it ends: what is beside a burst keys nothing."""

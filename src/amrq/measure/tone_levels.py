@@ -22,7 +22,7 @@ from amrq.measure.keyed_samples import KeyedSamples
 from amrq.measure.looks import median, straight_line
 from amrq.native import LevelRounds, LevelSolution, kernels
 
-__all__ = ["LevelFit", "fit_after_leader", "fit_levels", "fit_symbols"]
+__all__ = ["LevelFit", "fit_after_leader", "fit_levels", "fit_symbols", "levels_of_word"]
 
 _LEAST_SYMBOLS, _LEAST_KEPT = 24, 7
 """Symbols that are fitted; where each tone is seen to be kept for some of the clock's steps, so few are enough."""
@@ -31,6 +31,9 @@ _LEAST_SLOW, _LEAST_KEYED = 6, 16
 _MOST_SYMBOLS, _LONG = 700, 1.2
 """Symbols that are fitted, at most; so many times as many there are, and so much more the last ones vary, where those
 are taken instead of the first ones."""
+_WORD_WITH_TAPS, _LEAST_LEFT = 12, 3
+"""Symbols of a word, of which two neighbours on either side are fitted; and how many more symbols than numbers that are
+fitted it has, at least."""
 _LEADER, _LEAST_DATA = 24, 100
 """Symbols at the begin that are steady or two levels by turns, and symbols after them, from which on those alone are
 fitted: data of two levels begin so once in 2^24."""
@@ -44,8 +47,8 @@ _ROUNDS = 3
 _SINGULAR = 1e4
 _NEIGHBOURS = 1.0
 """Squared ratio of what a fit leaves to the response to a neighbour's level, about: some tenth of the distance each."""
-_INSIDE, _PRECISE = (0.7, 0.9), 0.25
-"""Of a symbol, around its middle, whose phase's slope is its frequency; error of a fit that is good enough."""
+_INSIDE, _PRECISE = ((0.7, False), (0.9, False), (0.9, True)), 0.25
+"""Of a symbol, around its middle, whose strongest tone or mean is its frequency; error of a fit that is good enough."""
 _MULTIPLES = 24
 _AT_ONCE = 0.6
 """Where changes of levels keep to each k-th symbol, as far as this, the symbols are k times as long."""
@@ -60,6 +63,11 @@ _BINS, _SIZE, _FIRST = 1024, 4096, 8
 """Of the histogram of frequencies and its transform; the first spacing that is looked at: half of their reach."""
 _FAR = 0.3
 """Of a spacing, from its level: a frequency as far away is none of the tones."""
+_SWEPT = 0.5
+"""How far the levels of means follow each other as those of a sweep do, at most: pieces of one have sharp means."""
+_STRAY_ENDS, _RARE_END, _ERRS = 2, 0.12, 0.12
+"""Levels at each end that errors may have made, at most; symbols that such a one has, over those of a usual one; and
+standard deviation, in spacings, from which on a few symbols are decided wrongly."""
 _QUARTILE = 0.6745
 """Of a standard deviation, within which half of normal errors are."""
 _LEAST_MANY = 5
@@ -75,9 +83,11 @@ _USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 9: 0.5, 12: 0.5, 6: 
 _JT65, _JT65_RATES, _JT65_WITHIN = {65: 4.0, 18: 1.0}, (11025 / 4096, 11025 / 2048), 0.01
 """The same at the symbol rates of JT65, which only DominoEX shares; and how far a measured rate may be off."""
 _OTHER_TONES, _MOST_TONES = 0.03, 128
-_FEW, _LEAST_FREE, _INDICES, _EVEN_FEW = 24, 12, (4.0, 3.0, 2.0, 1.0), 0.8
-"""Symbols, below which the usual spacings over the symbol rate are tried first, and no other ones; and how even they
-are then, at least."""
+_FEW, _LEAST_FREE, _INDICES, _EVEN_FEW, _EVEN_MANY = 24, 12, (4.0, 3.0, 2.0, 1.0), 0.8, 2.7
+"""Symbols, below which only the usual spacings over the symbol rate are tried where one fits; those spacings; how even
+levels are then, at least; and of more symbols, times one over the root of their number, which random ones have."""
+_USUAL = 3.0
+"""Logarithm of how much likelier a usual spacing is than any other one."""
 _NEARLY, _STEPS = 4e-3, 17
 """Of these spacings, by how much they may be off, and how many between are tried."""
 
@@ -248,6 +258,61 @@ def fit_symbols(keyed: KeyedSamples, starts: _Reals, symbol_rate: float) -> Leve
         if fit is None
         else replace(fit, margin=fit.evidence, square=_squareness(means, eye, fit.numbers))
     )
+
+
+def levels_of_word(means: _Reals) -> float:
+    """Return the evidence of two or four levels in a word that repeats itself, as `LevelFit.worth`; negative: none.
+
+    So few different symbols are fitted by a few parameters whether they are sent once or often: what is left after
+    these is all that tells.
+
+    Args:
+        means: float64 [n], mean frequency over each symbol of the word, Hz.
+
+    >>> rng = np.random.default_rng(1)
+    >>> word = rng.permutation(np.arange(20) % 4)
+    >>> levels_of_word(word + 0.05 * rng.standard_normal(20)) > 10, levels_of_word(rng.random(20)) > 0
+    (True, False)
+    """
+    count, best = len(means), -math.inf
+    taps = _TAPS if count >= _WORD_WITH_TAPS else 1
+    parameters = 2 * taps + 3
+    free = count - parameters
+    if free < _LEAST_LEFT or not float(np.ptp(means)) > 0:
+        return best
+    smooth = _smooth_likelihood(means)
+    for order in _ORDERS:
+        left, numbers = _fit_circle(means, order, taps)
+        if math.isfinite(left):
+            left *= math.sqrt(count / free)
+            found = _level_likelihood(left, numbers, order, parameters) - smooth
+            changes = float(np.mean(numbers != np.roll(numbers, 1)))
+            best = max(best, found * changes * free / count if found > 0 else found)
+    return best
+
+
+def _fit_circle(means: _Reals, levels: int, taps: int) -> tuple[float, _Ints]:
+    """Return the RMS error of so many levels, Hz, with neighbours in a circle, and the level of each; inf: none."""
+    top = levels - 1
+    ordered = np.sort(means)
+    low, high = (float(ordered[round(share * (len(means) - 1))]) for share in (0.04, 0.96))
+    centre, half = (low + high) / 2, (high - low) / 2 / top
+    rest, left = means, math.inf
+    numbers = np.zeros(len(means), np.int64)
+    around = (np.arange(len(means)) + np.arange(-taps, taps + 1)[:, None]) % len(means)
+    matrix, ridge = np.ones((2 * taps + 2, len(means))), _ridge(2 * taps + 1) + 1e-6 * np.eye(2 * taps + 2)
+    for _ in range(_ROUNDS):
+        numbers = np.clip(np.rint(((rest - centre) / half + top) / 2), 0, top).astype(np.int64)
+        points = 2.0 * numbers - top
+        matrix[:-1] = points[around]
+        solution = np.linalg.solve(matrix @ matrix.T + ridge, matrix @ means)
+        main, half, centre = float(solution[taps]), float(solution[:-1].sum()), float(solution[-1])
+        if not (half > 0 and main > 0.2 * half):
+            return math.inf, numbers
+        away = means - solution @ matrix
+        left = math.sqrt(float(away @ away) / len(away))
+        rest = (away + main * points) * (half / main) + centre
+    return (left if numbers.min() == 0 and numbers.max() == top else math.inf), numbers
 
 
 def _eye(keyed: KeyedSamples, starts: _Reals, step: float) -> _Reals:
@@ -446,7 +511,7 @@ def _solved(means: _Reals, centre: float, half: float, levels: int) -> LevelSolu
     return LevelSolution(solution[:taps], centre, float(left @ left), decided)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _ridge(taps: int) -> _Reals:
     """Return what is added to the sums of squares: neighbours have little, where nothing else tells."""
     diagonal = np.full(taps + 1, _NEIGHBOURS)
@@ -460,11 +525,16 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
     Where the frequency itself is noisy, more of a symbol has less of it; where pulses are round, neighbours begin.
     """
     best: LevelFit | None = None
-    for share in _INSIDE:
-        inside, strength = keyed.tones(middles, share * keyed.rate / symbol_rate)
-        inside = inside[strength > _THERE * median(strength)]
+    step = keyed.rate / symbol_rate
+    for share, mean in _INSIDE:
+        inside, strength = keyed.tones(middles, share * step)
+        there = strength > _THERE * median(strength)
+        if mean:  # of a frequency that is noisy itself the mean tells most
+            inside = np.diff(keyed.phase(middles[:, None] + np.array([-0.5, 0.5]) * share * step))[:, 0]
+            inside /= share * step
+        inside = inside[there]
         fit = _on_lattice(inside, symbol_rate, fewest) if len(inside) >= _LEAST_SLOW else None
-        if fit is not None and (best is None or fit.error < best.error):
+        if fit is not None and (best is None or fit.error < best.error) and not (mean and fit.swept > _SWEPT):
             best = fit
         if best is not None and (best.error < _PRECISE or best.levels < _LEAST_MANY):
             break
@@ -473,18 +543,40 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
 
 
 def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | None:
-    """Return the fit of evenly spaced levels to frequencies: how they are spaced, the characteristic function shows."""
+    """Return the fit of evenly spaced levels to frequencies: how they are spaced, the characteristic function shows.
+
+    Where noise hides that, spacings that systems have are likelier than others.
+    """
     ordered = np.sort(inside)
     count = len(ordered)
     low, high = float(ordered[round(0.01 * (count - 1))]), float(ordered[round(0.99 * (count - 1))])
     reach = high - low
     if not reach > 0:
         return None
-    spacing, tried = _few_spaced(inside, symbol_rate) if count < _FEW else (0.0, 0)
-    if not tried and count >= _LEAST_FREE:
-        spacing, tried = _spaced(inside, low, reach)
-    if not tried:
-        return None
+    usual, tried = _usual_spacing(inside, symbol_rate)
+    best = _spaced_by(inside, usual, tried, symbol_rate, fewest) if tried else None
+    if count < _LEAST_FREE or (tried and count < _FEW):
+        return best
+    if best is not None and not _is_usual(best, usual):
+        best = None
+    free, tried = _spaced(inside, low, reach)
+    other = _spaced_by(inside, free, tried, symbol_rate, fewest) if tried else None
+    if best is None or (other is not None and other.evidence > best.evidence + _USUAL):
+        return other
+    return best
+
+
+def _is_usual(fit: LevelFit, spacing: float) -> bool:
+    """Return whether a fit is of many tones with a usual spacing: pieces of a sweep are evenly spaced as well."""
+    near = abs(2 * fit.half / spacing - 1) < 2 * _NEARLY
+    return near and fit.seen >= _LEAST_MANY and fit.swept <= _SWEPT
+
+
+def _spaced_by(
+    inside: _Reals, spacing: float, tried: int, symbol_rate: float, fewest: int
+) -> LevelFit | None:
+    """Return the fit of levels whose spacing is known roughly, of so many that were tried; None where there is none."""
+    count = len(inside)
     offset = float(np.angle(np.exp(2j * np.pi * inside / spacing).mean())) / (2 * math.pi) * spacing
     for _ in range(2):
         numbers = np.rint((inside - offset) / spacing)
@@ -498,7 +590,7 @@ def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | N
     inner = np.sort(numbers)[strays : count - strays]
     if not len(inner):
         return None
-    lowest, highest = int(inner[0]), int(inner[-1])
+    lowest, highest = _without_stray_ends(inner.astype(np.int64), float(away.std()) / spacing)
     seen = highest - lowest + 1
     if seen < fewest:
         return None
@@ -521,6 +613,25 @@ def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | N
         likely=likely,
         means=inside,
     )
+
+
+def _without_stray_ends(numbers: _Ints, error: float) -> tuple[int, int]:
+    """Return the lowest and the highest level, without one at an end that errors of its neighbour explain.
+
+    Such a one has far fewer symbols than the others have on average.
+
+    Args:
+        numbers: int64 [n], levels in ascending order.
+        error: standard deviation of frequencies from their level, in spacings.
+    """
+    counts = np.bincount(numbers - numbers[0])
+    first, last = 0, len(counts) - 1
+    for _ in range(_STRAY_ENDS if error > _ERRS else 0):
+        if last - first < _LEAST_MANY:
+            break
+        rare = _RARE_END * counts[first : last + 1].sum() / (last - first + 1)
+        first, last = first + int(counts[first] < rare), last - int(counts[last] < rare)
+    return int(numbers[0]) + first, int(numbers[0]) + last
 
 
 def _strays(away: _Reals) -> float:
@@ -554,19 +665,24 @@ def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
     return reach * _FIRST / best, len(sums)
 
 
-def _few_spaced(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
-    """Return what `_spaced` does, of so few symbols that any narrow spacing would fit: one that systems have.
+def _usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
+    """Return what `_spaced` does, of the spacings that systems have; 0 where none of them shows.
 
-    Tones that are told apart without their phase are a symbol rate apart, or a multiple of it.
+    Tones that are told apart without their phase are a symbol rate apart, or a multiple of it. Of few symbols any
+    narrow spacing would fit.
     """
     near = 1 + np.linspace(-_NEARLY, _NEARLY, _STEPS)
-    for index in _INDICES:
-        spacings = index * symbol_rate * near
-        even = np.abs(np.exp(2j * np.pi * inside / spacings[:, None]).mean(axis=1))
+    least = _EVEN_FEW if len(inside) < _FEW else _EVEN_MANY / math.sqrt(len(inside))
+    spacings = (np.array(_INDICES)[:, None] * near * symbol_rate).ravel()
+    even = np.abs(np.exp(2j * np.pi * inside / spacings[:, None]).mean(axis=1))
+    if len(inside) < _FEW:  # the widest one that is even
+        clear = np.flatnonzero(even > least)
+        top = int(clear[0]) if len(clear) else 0
+        top = top // _STEPS * _STEPS
+        best = top + int(np.argmax(even[top : top + _STEPS]))
+    else:
         best = int(np.argmax(even))
-        if even[best] > _EVEN_FEW:
-            return float(spacings[best]), len(_INDICES) * _STEPS
-    return 0.0, 0
+    return (float(spacings[best]), len(spacings)) if even[best] > least else (0.0, 0)
 
 
 def _number_of_tones(seen: int, count: int, symbol_rate: float = math.nan) -> tuple[int, float]:
