@@ -94,15 +94,6 @@ def test_of_real_ones_what_is_missing_or_more_is_as_scipy_has_it(native: Kernels
     assert _error(transforms.irfft(spectra, length), scipy_fft.irfft(spectra, length)) < _CLOSE
 
 
-def test_lengths_of_real_transforms_are_few_and_hardly_longer() -> None:
-    counts = range(1, 20_000)
-    lengths = [transforms.quick_real_length(count) for count in counts]
-    assert all(
-        count <= length <= max(16, 1.17 * count + 2) for count, length in zip(counts, lengths, strict=True)
-    )
-    assert len(set(lengths)) < 80 and not any(length % 2 for length in lengths)
-
-
 def test_plans_of_other_radices_are_refused(native: Kernels) -> None:
     with pytest.raises(ValueError, match="radices"):
         native.transform_plan([13, 16])

@@ -24,7 +24,6 @@ __all__ = [
     "ifftshift",
     "irfft",
     "next_fast_len",
-    "quick_real_length",
     "rfft",
     "rfftfreq",
 ]
@@ -36,8 +35,6 @@ _FEW, _FEW_REAL = 1000, 2048
 _PLANS = 128
 """Lengths whose plans are kept."""
 _RADICES = (11, 7, 5, 3)
-_EIGHTHS = (8, 9, 10, 11, 12, 14, 15, 16)
-"""Of the begin of an octave: lengths of which none has a factor above 11."""
 
 
 def fft(
@@ -118,18 +115,6 @@ def _is_whole(values: NDArray[Any], length: int, axis: int) -> bool:
     """Return whether values are all of the transforms of real ones in single precision, and many enough."""
     single = values.dtype == np.complex64 and axis in (-1, values.ndim - 1)
     return single and length == 2 * (values.shape[-1] - 1) and values.size > _FEW_REAL // 2
-
-
-def quick_real_length(count: int) -> int:
-    """Return an even length, at least a count, whose real transforms are quick: one of seven an octave.
-
-    The plan of a length takes as long as some transforms. Lengths that may be any are few, so that plans are kept.
-
-    >>> quick_real_length(4095), quick_real_length(4097), quick_real_length(1)
-    (4096, 4608, 16)
-    """
-    octave = 2 << max(0, (max(1, count) - 1).bit_length() - 5)
-    return next(octave * eighths for eighths in _EIGHTHS if octave * eighths >= count)
 
 
 def _compiled(values: NDArray[Any], n: int | None, axis: int, inverse: bool) -> NDArray[np.complex64] | None:

@@ -47,7 +47,7 @@ def clock_rates(frequency: _Reals, rate: float, width: float) -> list[tuple[floa
     held = np.clip(frequency, -_OUTSIDE * width, _OUTSIDE * width)
     some = np.sort(held[:: max(1, len(held) // 1000)])
     middle = float(some[len(some) // 20] + some[-1 - len(some) // 20]) / 2
-    size = fft.quick_real_length(len(held))
+    size = int(fft.next_fast_len(len(held), True))
     spectrum = fft.rfft(((held - middle) / width).astype(np.float32), size)
     bins = size / rate  # a Hz
     fastest = min(_FASTEST * width, _MOST_RATE * rate)
@@ -72,7 +72,7 @@ def half_rate_beats(frequency: _Reals, rate: float, width: float) -> list[tuple[
     which is far stronger and beats at random, is taken off before (Franks and Bubrouski 1974).
     """
     held = np.clip(frequency, -_OUTSIDE * width, _OUTSIDE * width)
-    size = fft.quick_real_length(len(held))
+    size = int(fft.next_fast_len(len(held), True))
     spectrum = fft.rfft((held / width).astype(np.float32), size)
     bins = size / rate
     fastest = min(_FASTEST_BEAT * width, _MOST_BEAT * rate)
@@ -82,7 +82,7 @@ def half_rate_beats(frequency: _Reals, rate: float, width: float) -> list[tuple[
         low, high = int(_AROUND_HALF[0] * slowest * bins), int(_AROUND_HALF[1] * fastest * bins)
         if slowest * len(held) / rate < _FEWEST_BEATS:
             break
-        count = fft.quick_real_length(max(4 * high + 8, int(_SAMPLES_A_PERIOD * fastest * bins)))
+        count = int(fft.next_fast_len(max(4 * high + 8, int(_SAMPLES_A_PERIOD * fastest * bins)), True))
         part = np.zeros(count // 2 + 1, dtype=np.complex64)
         part[low : min(high, len(spectrum))] = spectrum[low:high]
         found.append(_clearest_line(np.square(fft.irfft(part, count)), bins, slowest, fastest))
@@ -103,7 +103,7 @@ def _clearest(
         with_changes: the squared change of the frequency is looked at, too: many tones change at each symbol.
     """
     passed = min(int(_PASSED * fastest * bins), len(spectrum))
-    count = fft.quick_real_length(max(int(_SAMPLES_A_PERIOD * fastest * bins), 2 * passed + 2))
+    count = int(fft.next_fast_len(max(int(_SAMPLES_A_PERIOD * fastest * bins), 2 * passed + 2), True))
     low = np.zeros(count // 2 + 1, dtype=np.complex64)
     low[:passed] = spectrum[:passed]
     smooth = fft.irfft(low, count)
@@ -118,7 +118,7 @@ def _clearest(
 def _clearest_line(values: _Singles, bins: float, slowest: float, fastest: float) -> tuple[float, float]:
     """Return how far the clearest line of values stands out of those around it between two rates, and its rate."""
     count = len(values)
-    length = fft.quick_real_length(int(_PADDED * count))
+    length = int(fft.next_fast_len(int(_PADDED * count), True))
     finer = length / count * bins  # bins a Hz
     spectrum = fft.rfft(_faded(values, hann_single(count), length))
     first, last = int(slowest * finer), min(int(fastest * finer) + 1, len(spectrum) - 2)
