@@ -23,6 +23,8 @@ _SHORTEST, _TIMES = 8, 2.5
 """Samples of a word, at least, and how often it is in the look."""
 _ALIKE, _AS_MUCH = 0.35, 0.92
 """Correlation of a frequency with itself a word later, at least; of the largest one, that of the shortest word."""
+_LASTS, _SOON = 0.75, 4
+"""Of a word's correlation, that with one so many words later, at least."""
 _FAR = 0.75
 """Of the bandwidth, from its middle: a frequency beyond is noise."""
 _SLOTS, _PHASES = 512, 8
@@ -104,14 +106,17 @@ def _period(values: _Reals) -> float | None:
     tops = tops[tops >= _SHORTEST]
     if not len(tops) or not alike[tops].max() > _ALIKE:
         return None
-    period = _place(alike, int(tops[np.argmax(alike[tops] > _AS_MUCH * alike[tops].max())]))
-    # The last one of its multiples tells it best.
+    first = int(tops[np.argmax(alike[tops] > _AS_MUCH * alike[tops].max())])
+    period = _place(alike, first)
+    # The last one of its multiples tells it best. A voice or music is like itself a while later, and then no longer.
     for times in range(2, int(most / period)):
         near, reach = round(times * period), max(2, round(0.05 * period))
         if near + reach >= most:
             break
         top = near - reach + int(np.argmax(alike[near - reach : near + reach + 1]))
-        if abs(top - near) == reach or alike[top] < _ALIKE:
+        if abs(top - near) == reach or alike[top] < max(_ALIKE, _LASTS * alike[first]):
+            if times <= _SOON:
+                return None
             break
         period = _place(alike, top) / times
     return period

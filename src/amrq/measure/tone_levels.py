@@ -674,7 +674,10 @@ def _usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     near = 1 + np.linspace(-_NEARLY, _NEARLY, _STEPS)
     least = _EVEN_FEW if len(inside) < _FEW else _EVEN_MANY / math.sqrt(len(inside))
     spacings = (np.array(_INDICES)[:, None] * near * symbol_rate).ravel()
-    even = np.abs(np.exp(2j * np.pi * inside / spacings[:, None]).mean(axis=1))
+    turns = inside / spacings[:, None]
+    # Single precision takes a tenth of the time.
+    angles = (2 * math.pi * (turns - np.rint(turns))).astype(np.float32)
+    even = np.hypot(np.cos(angles).mean(axis=1), np.sin(angles).mean(axis=1))
     if len(inside) < _FEW:  # the widest one that is even
         clear = np.flatnonzero(even > least)
         top = int(clear[0]) if len(clear) else 0
