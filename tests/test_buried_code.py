@@ -75,6 +75,15 @@ def test_noise_and_lines_and_prefixes_have_no_code() -> None:
         assert measure_buried_code(iq.astype(np.complex64), RATE).period is None
 
 
+@pytest.mark.parametrize("count", [4097, 10_000, 99_991])
+def test_errors_of_single_precision_are_no_code(count: int) -> None:
+    """What is left of lines without noise repeats itself, 140 dB below them."""
+    at = np.arange(count)
+    audio = 3 * np.sin(2 * np.pi * 0.0017 * at)
+    for iq in (np.ones(count), np.exp(1j * (0.1 * 2 * np.pi * at + audio)), 1 + 0.5 * np.sin(0.01 * at)):
+        assert measure_buried_code(iq.astype(np.complex64), RATE).period is None
+
+
 @pytest.mark.parametrize(("chips", "changing"), [(1023, True), (511, False)])
 def test_symbols_that_come_again_in_a_longer_look_are_no_sure_ones(chips: int, changing: bool) -> None:
     """A code longer than half of a look is chips without one there; an idle pattern is a code without data."""

@@ -168,6 +168,13 @@ def test_pauses_with_a_pattern_are_no_training_symbols() -> None:
     assert max(claims) < 0.5
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bandwidth", [10.0, 300.0])
+def test_a_line_alone_has_no_subcarriers(bandwidth: float) -> None:
+    """Its spectrum ends where it begins: there is nothing whose flatness could be measured."""
+    assert measure_subcarriers(np.ones(2000, np.complex64), 1e3, bandwidth).confidence == 0
+
+
 def test_subcarriers_are_not_claimed_of_noise_and_of_single_carriers() -> None:
     random = rng("no subcarriers")
     sure = 0

@@ -62,6 +62,15 @@ def test_a_carrier_before_the_keys_does_not_hide_their_clock() -> None:
     assert found.levels_confidence > 0.5
 
 
+@pytest.mark.parametrize("keys", [0, 1, 30])
+def test_a_carrier_with_hardly_any_keys_after_it_has_no_levels(keys: int) -> None:
+    """What follows the carrier is too short to be looked at alone."""
+    iq = np.ones(500, np.complex64)
+    iq[len(iq) - keys :] = np.exp(1j * np.cumsum(np.where(np.arange(keys) // 5 % 2, 0.5, -0.5)))
+    found = measure_frequency_keying(iq, 1e3, 300.0)
+    assert max(found.confidence, found.levels_confidence) < 0.5
+
+
 def test_tones_beyond_a_box_that_cuts_them_are_counted() -> None:
     """The outermost of 32 tones are sent a few times, so that nothing beside the box shows that there are more."""
     levels = rng("repeated word", "cut").permutation(np.concatenate([np.arange(32), np.arange(32)]))

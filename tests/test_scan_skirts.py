@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.scan import BandScanner, EmissionRecord
+from amrq.scan.combs import repeats
 
 RATE = 1e6
 COUNT = 700_000
@@ -73,3 +74,7 @@ def test_carriers_on_a_grid_are_their_own() -> None:
     turns = 2 * np.pi * (np.outer(places / RATE, np.arange(COUNT)) + random.random((8, 1)))
     found, _ = scanned(0.004 * np.exp(1j * turns).sum(axis=0))
     assert len([one for one in found if one.bandwidth < 1.5e3]) == 8
+
+
+def test_samples_that_have_gone_do_not_repeat() -> None:
+    assert not repeats(np.zeros(0, np.complex64), RATE, 1e-3, 60e3)

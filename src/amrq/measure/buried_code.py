@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import row_medians, squares
+from amrq.measure.looks import checked_look, row_medians, squares
 
 __all__ = ["BuriedCode", "measure_buried_code"]
 
 _MOST, _LEAST_SAMPLES = 1 << 19, 4096
 _SHORTEST, _LONGEST = 256, 0.4
 """Samples of a code at least, and parts of the recording at most."""
-_BANDS, _LEAST_BAND, _LINE, _EMPTY = 256, 64, 12.0, 0.02
-"""Parts of the spectrum whose floors are taken, and bins of one at least; times its floor that a line has; and of the
-highest floor: where there is less, a filter lets nothing through."""
+_BANDS, _LEAST_BAND, _LINE, _EMPTY, _ROUNDED = 256, 64, 12.0, 0.02, 1e-11
+"""Parts of the spectrum whose floors are taken, and bins of one at least; times its floor that a line has; of the
+highest floor: where there is less, a filter lets nothing through; and of all power: what is less are errors of single
+precision, which repeat themselves where a line does."""
 _NEAR = 128
 """Lags that the background of a lag is taken from."""
 _ODDS = 17.0
@@ -65,6 +66,9 @@ def measure_buried_code(iq: NDArray[np.complex64], sample_rate: float) -> Buried
         iq: complex [n], of which 524,288 are looked at.
         sample_rate: samples a second, above 0.
 
+    Raises:
+        AmrqError: the sample rate is not above 0.
+
     >>> rng = np.random.default_rng(1)
     >>> noise = rng.normal(size=(40_000, 2)) @ [1, 1j]
     >>> code = np.repeat(rng.choice([-0.3, 0.3], 1000), 2)
@@ -72,7 +76,7 @@ def measure_buried_code(iq: NDArray[np.complex64], sample_rate: float) -> Buried
     >>> found.period, measure_buried_code(noise, 2e6).period
     (0.001, None)
     """
-    iq = np.asarray(iq[:_MOST], np.complex64)
+    iq, _ = checked_look(np.asarray(iq[:_MOST], np.complex64), sample_rate, None)
     count = len(iq)
     if count < _LEAST_SAMPLES or not iq.any():
         return BuriedCode()
@@ -115,7 +119,8 @@ def _flat(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
     power = squares(spectrum)
     size = max(_LEAST_BAND, count // _BANDS)
     floor = _by_medians(power, size)
-    kept = (power < _LINE * floor) & (floor > _EMPTY * float(floor.max()))
+    least = max(_EMPTY * float(floor.max()), _ROUNDED * float(power.mean(dtype=np.float64)))
+    kept = (power < _LINE * floor) & (floor > least)
     return np.asarray(
         fft.ifft(np.where(kept, spectrum / np.sqrt(np.maximum(floor, 1e-30)), 0).astype(np.complex64)),
         np.complex64,

@@ -39,8 +39,9 @@ _SLICES, _MOST_BEATS = 8, 1500
 _ENDS, _LEAST_ON, _FADED, _OVER_NOISE = 16, 64, 0.1, 3.0
 """Samples whose mean power shows where a burst begins and ends, and those that it has at least; of the usual power, and
 over the noise's share, what it has there: less than that is no fade."""
-_SMOOTHED, _STAYS = 24, 0.25
-"""Samples whose mean frequency shows where it rests; and of its reach, by how much it differs there, at most."""
+_SMOOTHED, _STAYS, _LEAST_KEYS = 24, 0.25, 256
+"""Samples whose mean frequency shows where it rests; of its reach, by how much it differs there, at most; and samples
+of keys that follow, at least."""
 _WEAK = 0.1
 """Of the median power: below, the frequency is held from before."""
 _ON = 0.4
@@ -158,14 +159,18 @@ class KeyedSamples:
         return 2 * abs(complex(slices @ turn)) / max(float(slices.sum()), 1e-300)
 
     def rest(self) -> int:
-        """Return for how many samples the frequency stays where it begins: a carrier that is there before its keys."""
+        """Return for how many samples the frequency stays where it begins: a carrier that is there before its keys.
+
+        0 where too few samples follow, or none, as of a carrier alone.
+        """
         size = max(1, min(_SMOOTHED, len(self) // 16))
         sums = np.concatenate([[0.0], np.cumsum(self.frequency)])
         smooth = (sums[size:] - sums[:-size]) / size
         ordered = np.sort(smooth)
         reach = float(ordered[int(0.97 * len(ordered))] - ordered[int(0.03 * len(ordered))])
         away = np.abs(smooth - median(smooth[: max(1, len(smooth) // 32)])) > _STAYS * reach
-        return int(np.argmax(away)) if away.any() else len(self)
+        first = int(np.argmax(away))
+        return first if len(self) - first >= _LEAST_KEYS else 0
 
     def trimmed(self) -> "KeyedSamples":
         """Return the samples from where the signal begins to where it ends: what is beside a burst keys nothing."""

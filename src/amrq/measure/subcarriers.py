@@ -30,8 +30,8 @@ samples of the search."""
 _UNEVEN, _STEADY_ENVELOPE = 1.3, 1.25
 """Of the logarithm of the spectrum, RMS, and mean squared power over squared mean power: what is more uneven, or has a
 steadier envelope, is no OFDM."""
-_EDGE = 0.25
-"""Of the median: where the spectrum is below, it has ended."""
+_EDGE, _FEWEST_STEPS = 0.25, 8
+"""Of the median: where the spectrum is below, it has ended; and steps of it that subcarriers fill, at least."""
 _CLEAR = 8.0
 """Minus the logarithm of how likely noise has such a prefix in a given place: what is not clearer is not claimed; some
 thousand places are looked at."""
@@ -235,6 +235,8 @@ def _shape(band: Band) -> tuple[float, float]:
     steps = spectrum[: len(spectrum) // step * step].reshape(-1, step).mean(axis=1)
     on = np.flatnonzero(steps > _EDGE * median(steps))
     first, count = int(on[0]), int(on[-1] - on[0]) + 1
+    if count < _FEWEST_STEPS:  # a line, or some
+        return spread, math.inf
     middle = steps[first + int(0.15 * count) : first + int(0.85 * count)]
     return spread, float(np.std(np.log(middle / max(float(middle.mean()), 1e-30) + 1e-6)))
 

@@ -251,6 +251,7 @@ WIDE int64_t amrq_clearest_line(const float* spectrum, int64_t count, int64_t fi
     for (int64_t n = begin; n < stop; n++)
         magnitudes[n] = sqrtf(spectrum[2 * n] * spectrum[2 * n] + spectrum[2 * n + 1] * spectrum[2 * n + 1]);
     double sum = 0, floors = 0, best = -1;
+    int64_t top = first; /* where nothing is a number, too */
     for (int64_t n = 0; n < around; n++) {
         sums[n] = sum;
         sum += (double)magnitudes[begin + n];
@@ -266,12 +267,12 @@ WIDE int64_t amrq_clearest_line(const float* spectrum, int64_t count, int64_t fi
                 floors += about;
             } else if ((double)magnitudes[place] > best * (about + least)) {
                 best = (double)magnitudes[place] / (about + least);
-                count = place;
+                top = place;
             }
         }
     }
     found[0] = best;
     for (int64_t k = 0; k < 3; k++)
-        found[k + 1] = (double)magnitudes[count + k - 1];
-    return count;
+        found[k + 1] = (double)magnitudes[top + k - 1];
+    return top;
 }

@@ -92,6 +92,8 @@ def repeats(iq: NDArray[np.complex64], sample_rate: float, period: float, width:
     False
     """
     count = len(iq)
+    if not count:  # they have gone meanwhile
+        return False
     spectrum = fft.fft(finite_samples(iq), fft.next_fast_len(2 * count))
     alike = np.abs(fft.ifft(np.square(np.abs(spectrum)))[:count]) * (count / np.arange(count, 0, -1))
     around = max(1, round(_PEAK * sample_rate / width))
