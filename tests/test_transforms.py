@@ -118,6 +118,10 @@ def test_quantiles_are_those_of_numpy(native: Kernels, kind: str, single: bool) 
             found = native.ordered(rows, place)
             np.testing.assert_array_equal(found[:, 0], ordered[:, place])
             np.testing.assert_array_equal(found[:, 1], ordered[:, min(place + 1, count - 1)])
+        sliding = np.lib.stride_tricks.sliding_window_view(rows.ravel(), count)[:: max(1, count // 16)]
+        np.testing.assert_array_equal(
+            native.ordered(sliding, count // 2)[:, 0], np.sort(sliding, axis=1)[:, count // 2]
+        )
         for share in (0.0, 0.37, 0.5, 0.9, 1.0):
             wanted = float(np.quantile(rows[0].astype(np.float64), share))
             assert looks.quantile(rows[0], share) == pytest.approx(wanted, rel=1e-12, abs=1e-300)

@@ -530,9 +530,12 @@ def _local_level(spectrum: NDArray[np.float64], neighbours: int) -> NDArray[np.f
     """
     neighbours = min(neighbours, len(spectrum) // 2)
     padded = np.pad(spectrum, neighbours, mode="reflect")
-    places = np.arange(0, len(spectrum), min(_EVERY, max(1, neighbours // 4)))
+    step = min(_EVERY, max(1, neighbours // 4))
+    places = np.arange(0, len(spectrum), step)
     windows = np.lib.stride_tricks.sliding_window_view(padded, neighbours)
-    left, right = (row_medians(windows[places + start]) for start in (0, neighbours + 1))
+    left, right = (
+        row_medians(windows[start : start + len(spectrum) : step]) for start in (0, neighbours + 1)
+    )
     # The median of an exponential distribution is ln 2 times its mean. Between places the level is a straight line.
     level = np.maximum(left, right) / math.log(2)
     return np.asarray(np.interp(np.arange(len(spectrum)), places, level))

@@ -22,22 +22,23 @@ class OrderKernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         # Not in a library that was built before.
-        self.has_orders = hasattr(library, "amrq_ordered")
+        self.has_orders = hasattr(library, "amrq_orders")
         if not self.has_orders:
             return
         self._ordered: dict[Any, Any] = {
-            np.dtype(np.float64): library.amrq_ordered,
-            np.dtype(np.float32): library.amrq_ordered_single,
+            np.dtype(np.float64): library.amrq_orders,
+            np.dtype(np.float32): library.amrq_orders_single,
         }
         for one in self._ordered.values():
-            one.argtypes = [pointer, number, number, number, pointer, pointer]
+            one.argtypes = [pointer, number, number, number, number, pointer, pointer]
             one.restype = None
 
     def ordered(self, rows: NDArray[Any], place: int) -> NDArray[Any]:
         """Return the value at a place of each row's order, and the next one, or the last one twice: [rows, 2].
 
         Args:
-            rows: float64 or float32 [rows, n], finite.
+            rows: float64 or float32 [rows, n], finite; rows may overlap, as in a sliding window. It takes less time
+                where rows that follow each other are alike.
             place: 0 to n - 1.
 
         >>> from amrq.native import kernels
@@ -50,8 +51,11 @@ class OrderKernels:
             raise ValueError(
                 f"[rows, n > {place}] of floats are needed, not {rows.dtype} {list(rows.shape)}."
             )
-        held = np.ascontiguousarray(rows)
+        between, size = rows.strides[0], rows.itemsize
+        as_is = rows.strides[1] == size and between % size == 0 and rows.flags.aligned
+        held = rows if as_is else np.ascontiguousarray(rows)
         count = held.shape[1]
         found, room = np.empty((len(held), 2), held.dtype), np.empty(2 * count + 9, held.dtype)
-        function(address(held), len(held), count, place, address(room), address(found))
+        stride = held.strides[0] // size
+        function(address(held), len(held), stride, count, place, address(room), address(found))
         return found

@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "wide.h"
 
@@ -14,6 +15,7 @@
 #define SAMPLE 31
 #define AWAY 5   /* places in the sample, to either side */
 #define SHORT 512 /* values of a row that is narrowed down by means */
+#define NEAR 8    /* values on either side of where it was */
 #define LANES 8
 #define ROUNDS 24
 
@@ -132,19 +134,29 @@
         return (int64_t)number;                                                                                        \
     }                                                                                                                  \
                                                                                                                        \
-    /* The same of few values: they are narrowed down by the mean of those that are left. Returns 0 where that does not \
-     * do. */                                                                                                          \
-    WIDE static int NAME##_short(const TYPE* values, int64_t count, int64_t place, TYPE* room, TYPE* found)            \
+    /* The same of few values: they are narrowed down by the mean of those that are left. `near` are two values that it\
+     * is looked for between first, and then about where it was: rows that follow each other are often alike. Returns 0\
+     * where that does not do. */                                                                                      \
+    WIDE static int NAME##_short(const TYPE* values, int64_t count, int64_t place, TYPE* near, TYPE* room, TYPE* found)\
     {                                                                                                                  \
         const int64_t next = place + 1 < count ? place + 1 : place, padded = (count + LANES - 1) / LANES * LANES;      \
-        TYPE high = values[0], low = -MOST, sum;                                                                       \
-        for (int64_t n = 0; n < count; n++) {                                                                          \
-            room[n] = values[n];                                                                                       \
-            high = values[n] > high ? values[n] : high;                                                                \
-        }                                                                                                              \
+        TYPE low = near[0], high = near[1], sum;                                                                       \
+        memcpy(room, values, sizeof(TYPE) * (size_t)count);                                                            \
         for (int64_t n = count; n < padded; n++)                                                                       \
             room[n] = MOST;                                                                                            \
-        int64_t below = 0, inside = NAME##_counted(room, padded, low, high, &sum);                                     \
+        int64_t below = 0, inside = 0;                                                                                 \
+        if (low < high) {                                                                                              \
+            below = NAME##_counted(room, padded, -MOST, low, &sum);                                                    \
+            inside = NAME##_counted(room, padded, low, high, &sum);                                                    \
+        }                                                                                                              \
+        if (place < below || next >= below + inside) {                                                                 \
+            high = room[0];                                                                                            \
+            for (int64_t n = 0; n < count; n++)                                                                        \
+                high = room[n] > high ? room[n] : high;                                                                \
+            low = -MOST;                                                                                               \
+            below = 0;                                                                                                 \
+            inside = NAME##_counted(room, padded, low, high, &sum);                                                    \
+        }                                                                                                              \
         for (int round = 0; inside > FEW; round++) {                                                                   \
             const TYPE middle = sum / (TYPE)inside;                                                                    \
             TYPE lesser;                                                                                               \
@@ -182,16 +194,22 @@
         NAME##_sorted(left, kept);                                                                                     \
         found[0] = left[place - below];                                                                                \
         found[1] = left[next - below];                                                                                 \
+        const TYPE away = (left[kept - 1] - left[0]) / (TYPE)kept * (TYPE)NEAR;                                        \
+        const int known = away < MOST / 16 && found[0] < MOST / 16 && found[0] > -MOST / 16;                           \
+        near[0] = known ? found[0] - away : MOST;                                                                      \
+        near[1] = known ? found[0] + away : -MOST;                                                                     \
         return 1;                                                                                                      \
     }                                                                                                                  \
                                                                                                                        \
-    /* Of each row the value at a place of their order, and the next; `room` holds 2 times `count` + 9. */             \
-    void NAME(const TYPE* values, int64_t rows, int64_t count, int64_t place, TYPE* room, TYPE* found)                 \
+    /* Of each row the value at a place of their order, and the next; rows begin `stride` values apart; `room` holds 2 \
+     * times `count` + 9. */                                                                                           \
+    void NAME(const TYPE* values, int64_t rows, int64_t stride, int64_t count, int64_t place, TYPE* room, TYPE* found) \
     {                                                                                                                  \
-        for (int64_t row = 0; row < rows; row++)                                                                       \
-            if (count > SHORT || !NAME##_short(values + row * count, count, place, room, found + 2 * row))             \
-                NAME##_one(values + row * count, count, place, room, found + 2 * row);                                 \
+        TYPE near[2] = { MOST, -MOST };                                                                                \
+        for (int64_t row = 0; row < rows; row++, values += stride, found += 2)                                         \
+            if (count > SHORT || !NAME##_short(values, count, place, near, room, found))                               \
+                NAME##_one(values, count, place, room, found);                                                         \
     }
 
-DEFINE_ORDER(amrq_ordered, double, DBL_MAX)
-DEFINE_ORDER(amrq_ordered_single, float, FLT_MAX)
+DEFINE_ORDER(amrq_orders, double, DBL_MAX)
+DEFINE_ORDER(amrq_orders_single, float, FLT_MAX)

@@ -29,11 +29,11 @@ from amrq.receive.following import Middle, Path
 from amrq.receive.pulse_shapes import (
     BIN_STEP,
     CELL,
-    LEVELS_DB,
     RECTANGULAR,
     Pulse,
     around,
     edges,
+    finer,
     matched,
     models,
 )
@@ -42,7 +42,6 @@ __all__ = ["FIRST_PULSE", "Pulse", "PulseFinder"]
 
 _RARE = 10.0  # log likelihood by which such a pulse must be likelier than another
 _RARE_BLOCKS = (5, 32)  # in the average, at least, and since a signal began, at most, where that is asked
-_MOST_MODELS = 64  # of those that are kept
 _RARE_TRIED = 3  # likeliest pulses of either kind that are compared, at finer levels
 _FIT_TO = 1.4  # symbol rates from the middle: as far as models are compared
 _MEMORY = 12  # blocks in the average
@@ -155,7 +154,11 @@ class PulseFinder:
         self._given = rolloff
         self._default = Pulse(USUAL_ROLLOFF if rolloff is None else rolloff)
         self._part = np.abs(self._frequency) < _FIT_TO
-        self._pulses, self._inverse, self._log, self._wholes = models(rolloff, int(np.sum(self._part)) // 2)
+        self._side = int(np.sum(self._part)) // 2
+        self._models = models(rolloff, self._side)
+        self._usual = np.array(
+            [n for n, one in enumerate(self._models.pulses) if one[::2] == self._default[::2]]
+        )
         self._limits = SpectrumLimits(
             *(1 - 1 / _MEMORY, _CHANGE, _FLAT_DB, _FLAT_NOISE_DB, CELL * self._bins * _INDEPENDENT, _HANN),
             *(FIRST_PULSE, _MEMORY, _OFTEN, _NOISE_OFTEN),
@@ -197,9 +200,6 @@ class PulseFinder:
         """Say where in the channel the band's 0 Hz is, in symbol rates: a radio leaves a line of its own there."""
         self._line = np.abs(self._frequency - place) < CELL
         self._views: dict[Pulse, list[NDArray[np.intp]]] = {}
-        self._models: dict[
-            tuple[int, int], tuple[NDArray[np.float64], NDArray[np.float64]]
-        ] = {}  # see `_finer`
 
     def response(self, pulse: Pulse) -> NDArray[np.float32]:
         """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
@@ -300,14 +300,14 @@ class PulseFinder:
         """Return what a pulse is chosen from, and what was chosen last, for the compiled kernel."""
         if self._logs is None:
             return PulseChoice()
-        known = self.found and self._places is not None and self.pulse in self._pulses
-        present = self._pulses.index(self.pulse) if known else -1
+        known = self.found and self._places is not None
+        present = self._models.numbers.get(self.pulse, -1) if known else -1
         if self._chosen is None or self._chosen[0] != (self._logs[0], present, self._whole):
-            rare = (float(_RARE_BLOCKS[0]), _RARE_BLOCKS[1] if self._wholes.any() else -1)
+            rare = (float(_RARE_BLOCKS[0]), _RARE_BLOCKS[1] if len(self._models.kinds[1]) else -1)
             choice = PulseChoice.of(
-                (np.frombuffer(self._logs[0], np.float32), self._inverse, self._logs[2]),
+                (np.frombuffer(self._logs[0], np.float32), self._models.inverse, self._logs[2]),
                 (np.flatnonzero(self._part)[0], np.abs(self._frequency[self._part])),
-                self._wholes == self._whole,
+                self._models.wholes == self._whole,
                 (present, *rare),
                 (_SURE, _BETTER, _RISE, _INNER),
             )
@@ -434,28 +434,28 @@ class PulseFinder:
         power = (power / total).astype(np.float32)
         whole = weight.tobytes()
         if self._logs is None or self._logs[0] != whole:
-            logs = self._log @ weight
+            logs = self._models.log @ weight
             self._logs = (whole, logs, np.exp(logs / np.float32(count)))
         likelihood, levels = self._compared(power * weight, count)
         noise = -count * math.log(float(power @ weight) / count)
         freedom = self._blocks * CELL * self._bins * _INDEPENDENT
         best = likelihood * freedom
-        best[self._wholes != self._is_whole(best, levels, (power, weight), freedom)] = -math.inf
+        whole_pulse = self._is_whole(best, levels, (power, weight), freedom)
+        best[self._models.kinds[0 if whole_pulse else 1]] = -math.inf
         first = int(best.argmax())
         self.likelihood = float(best[first]) - noise * freedom
         if self.likelihood < _SURE:
             self._places = self._places_of = None
             return
-        if self.found and self.pulse in self._pulses:
-            present = self._pulses.index(self.pulse)
+        present = self._models.numbers.get(self.pulse) if self.found else None
+        if present is not None:
             if best[first] - best[present] < _BETTER:
                 first = present
         else:
-            usual = [n for n, one in enumerate(self._pulses) if one[::2] == self._default[::2]]
-            likeliest = usual[int(best[usual].argmax())]
+            likeliest = int(self._usual[best[self._usual].argmax()])
             if best[first] - best[likeliest] < _BETTER:
                 first = likeliest
-        self.pulse, self.found = self._pulses[first], True
+        self.pulse, self.found = self._models.pulses[first], True
         self._model_places(self.pulse, int(levels[first]), weight)
 
     def _compared(
@@ -471,9 +471,9 @@ class PulseFinder:
         _, logs, means = self._logs
         native = kernels()
         if native is not None:
-            found, levels = native.pulse_likelihoods(power, self._inverse, means, counted)
+            found, levels = native.pulse_likelihoods(power, self._models.inverse, means, counted)
             return found.astype(np.float64), levels
-        likelihood = -counted * np.log(power @ self._inverse / counted) - logs
+        likelihood = -counted * np.log(power @ self._models.inverse / counted) - logs
         return likelihood.max(axis=0).astype(np.float64), likelihood.argmax(axis=0)
 
     def _is_whole(
@@ -491,36 +491,23 @@ class PulseFinder:
             spectrum: power and weight of cells, float32 [cells] each.
             freedom: independent bins of a cell.
         """
-        if not (self._wholes.any() and self._blocks >= _RARE_BLOCKS[0] and self._fresh <= _RARE_BLOCKS[1]):
+        if not (
+            len(self._models.kinds[1]) and self._blocks >= _RARE_BLOCKS[0] and self._fresh <= _RARE_BLOCKS[1]
+        ):
             return self._whole
         power, weight = spectrum
-        frequency, count = self._frequency[self._part], float(weight.sum())
+        weighed, count = power * weight, float(weight.sum())
         reached = []
-        for kind in (False, True):
-            tried = np.flatnonzero(self._wholes == kind)
+        for tried in self._models.kinds:
             tries = []
             for one in tried[np.argsort(best[tried])[-_RARE_TRIED:]].tolist():
-                level = int(levels[one])
-                inverse, log = self._finer(one, level, frequency)
-                scale = inverse @ (power * weight) / count
+                inverse, log = finer(self._models.pulses[one], int(levels[one]), self._side)
+                scale = inverse @ weighed / count
                 tries.append(float((-count * np.log(scale) - log @ weight).max()) * freedom)
             reached.append(max(tries))
         more = reached[1] - reached[0]
         self._whole = more > 0 if self._whole else more > _RARE
         return self._whole
-
-    def _finer(
-        self, pulse: int, level: int, frequency: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return a pulse's spectrum in noise of levels about one of them, inverted, and its logarithm."""
-        known = self._models.get((pulse, level))
-        if known is None:
-            finer = LEVELS_DB[level] + np.arange(-3, 4 if level < len(LEVELS_DB) - 1 else 14)
-            model = self._pulses[pulse].spectrum(frequency) + 10 ** (-finer[:, None] / 10)
-            if len(self._models) >= _MOST_MODELS:
-                self._models.clear()
-            known = self._models[pulse, level] = (1 / model, np.log(model))
-        return known
 
     def _alone(self, power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return 1 for the cells that hold the signal or noise, 0 where another signal begins, float32 [cells]."""

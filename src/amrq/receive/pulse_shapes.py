@@ -19,9 +19,11 @@ __all__ = [
     "CELL",
     "LEVELS_DB",
     "RECTANGULAR",
+    "Models",
     "Pulse",
     "around",
     "edges",
+    "finer",
     "matched",
     "models",
     "pulse_spectrum",
@@ -129,19 +131,33 @@ def edges(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     return filter_response(weight if pulse.whole else np.sqrt(weight))
 
 
+class Models(NamedTuple):
+    """The pulses that a spectrum is compared with, and their spectra in noise.
+
+    Attributes:
+        pulses: all of them.
+        numbers: of each its place among them.
+        inverse: of the spectrum of each, float32 [levels, cells, pulses].
+        log: logarithm of that spectrum, float32 [levels, pulses, cells].
+        wholes: which are raised cosines, bool [pulses].
+        kinds: numbers of those that are roots of raised cosines, or rectangular, and of raised cosines.
+    """
+
+    pulses: tuple[Pulse, ...]
+    numbers: dict[Pulse, int]
+    inverse: NDArray[np.float32]
+    log: NDArray[np.float32]
+    wholes: NDArray[np.bool_]
+    kinds: tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
 @lru_cache(maxsize=64)
-def models(
-    rolloff: float | None, side: int
-) -> tuple[tuple[Pulse, ...], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+def models(rolloff: float | None, side: int) -> Models:
     """Return the pulses that a spectrum is compared with.
 
     Args:
         rolloff: that is given; None for all.
         side: cells on either side of the middle one.
-
-    Returns:
-        the pulses; the inverse of the spectrum of each in noise, float32 [levels, cells, pulses], and its logarithm,
-        float32 [levels, pulses, cells]; and which are raised cosines, bool [pulses].
     """
     shapes = [(one, False) for one in (_ROLLOFFS if rolloff is None else (rolloff,))]
     shapes += [(one, True) for one in (_WHOLE_ROLLOFFS if rolloff is None else ())]
@@ -153,4 +169,24 @@ def models(
     model = (density[None] + levels[:, None, None]).astype(np.float32)
     inverse = np.ascontiguousarray(np.swapaxes(1 / model, 1, 2), np.float32)
     log = np.asarray(np.log(model), np.float32)
-    return pulses, inverse, log, np.array([pulse.whole for pulse in pulses])
+    wholes = np.array([pulse.whole for pulse in pulses])
+    kinds = np.flatnonzero(~wholes), np.flatnonzero(wholes)
+    return Models(pulses, {one: n for n, one in enumerate(pulses)}, inverse, log, wholes, kinds)
+
+
+@lru_cache(maxsize=1024)
+def finer(pulse: Pulse, level: int, side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a pulse's spectrum in noise of levels about one of `LEVELS_DB`, inverted, and its logarithm.
+
+    Args:
+        pulse: that is looked at.
+        level: number of the level.
+        side: cells on either side of the middle one.
+
+    Returns:
+        float64 [levels, cells] each.
+    """
+    levels = LEVELS_DB[level] + np.arange(-3, 4 if level < len(LEVELS_DB) - 1 else 14)
+    frequency = np.asarray(np.arange(-side, side + 1) * CELL, np.float64)
+    model = pulse.spectrum(frequency) + 10 ** (-levels[:, None] / 10)
+    return 1 / model, np.log(model)
