@@ -2,6 +2,7 @@
 """The compiled kernels for the line of the symbol rate; what they compute, `amrq.receive.timing` says with NumPy."""
 
 import ctypes
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ class _Window(ctypes.Structure):
     ]
 
 
+@lru_cache(64)
+def _turn(bins: int) -> NDArray[np.float32]:
+    """Return exp(-j 2 pi k / bins), real and imaginary parts, float32 [2, bins]."""
+    turn = np.exp(-2j * np.pi * (np.arange(bins) / bins))
+    return np.stack((turn.real, turn.imag)).astype(np.float32)
+
+
 class ClockWindow:
     """A window of the line, and what its spectrum is made with.
 
@@ -66,11 +74,12 @@ class ClockWindow:
         if window < 1 or bins % size or size > _LONGEST or bins > _MOST_BINS or not 0 < 2 * reach < bins:
             raise ValueError(f"{bins} bins, {reach} of them on either side, cannot be looked at.")
         self.window = window
-        cycles = np.arange(window)[:, None] * np.arange(_LANES) % bins / bins
-        turns, roots = (np.exp(-2j * np.pi * one) for one in (cycles, np.arange(size) / size))
+        turn = _turn(bins)
+        # Kept as long as the structure that points to them.
         self._kept = [
-            np.stack((one.real, one.imag)).astype(np.float32) for one in (turns, roots)
-        ]  # as long as the structure that points to them
+            np.take(turn, np.arange(window)[:, None] * np.arange(_LANES) % bins, axis=1),
+            np.ascontiguousarray(turn[:, :: bins // size]),
+        ]
         self.structure = _Window(window, bins, reach, size, *(address(one) for one in self._kept))
 
     def __reduce__(self) -> tuple[Any, ...]:
