@@ -75,7 +75,7 @@ class EmissionRecord:
         details: what was measured of its family, each with its confidence.
         protocols: which protocols it may be, the likeliest first.
         summary: protocol, modulation and parameters in one line; empty where it has no name.
-        part_of: id of the emission that it is a tone, a sideband or a skirt of; 0: of none.
+        part_of: id of the emission that it is a tone, a sideband, a skirt or a line of; 0: of none.
         alike: linear modulations that no model here names and that its symbols do not tell from the label; often none.
     """
 

@@ -555,7 +555,8 @@ class ScanSession:
             )
         if done.unkept:
             said.append(
-                f"{counted(done.unkept, 'narrow emission')} not looked at for long: too many at a time."
+                f"{counted(done.unkept, 'narrow emission')} not looked at for long: too many at a time, or too "
+                "little time."
             )
         if self._recorder is not None and self._recorder.left_out:
             said.append(f"{counted(self._recorder.left_out, 'emission')} not recorded: too many at a time.")

@@ -90,7 +90,7 @@ class SlowChannels:
         longest: samples of the band that a look takes out of it at most.
 
     Attributes:
-        missed: emissions for which there was no room, or samples of which had gone before they were taken.
+        missed: emissions for which there was no room, or samples of which had gone before they were taken, each once.
 
     >>> from dataclasses import replace
     >>> import numpy as np
@@ -113,7 +113,7 @@ class SlowChannels:
         self._piece = max(self._grid, 1 << round(math.log2(_PIECE * self._rate)))
         self._kept: dict[int, _Slow] = {}
         self._resting: set[int] = set()
-        self._refused: set[int] = set()
+        self._counted: set[int] = set()
         self._position = 0  # of the band, up to which the channels were taken out of it
         self.missed = 0
 
@@ -133,7 +133,7 @@ class SlowChannels:
         end, opened = self._ring.end, list[EmissionRecord]()
         there = {one.id: one for one in records if one.on or end - one.last_seen < _GONE * self._rate}
         self._resting = {one for one in self._resting if one in there and there[one].label == _CARRIER}
-        self._refused &= set(there)
+        self._counted &= set(there)
         for id in [id for id in self._kept if id not in there or id in self._resting]:
             del self._kept[id]
         for id, record in there.items():
@@ -146,8 +146,8 @@ class SlowChannels:
             elif id not in self._resting and self._is_worth(record):
                 if len(self._kept) + len(opened) < _MOST:
                     opened.append(record)
-                elif id not in self._refused:
-                    self._refused.add(id)
+                elif id not in self._counted:
+                    self._counted.add(id)
                     self.missed += 1
         if opened:
             self._open(opened)
@@ -167,7 +167,9 @@ class SlowChannels:
             return
         if self._position < self._ring.first:
             self._skip(-(-self._ring.first // self._piece) * self._piece)
-            self.missed += len(self._kept)
+            late = set(self._kept) - self._counted
+            self._counted |= late
+            self.missed += len(late)
         beyond = 0 if last else round(_BEYOND * self._piece)
         while True:
             stop = (self._position // self._piece + 1) * self._piece

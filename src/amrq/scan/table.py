@@ -227,7 +227,7 @@ class EmissionTable:
             known.found_before = len(former.findings)
             known.record = replace(record, **had, bursts=emission.bursts - known.joined)
             known.glances, known.effort, known.restless = former.glances, former.effort, former.restless
-            known.reach = former.reach
+            known.reach, known.grid = former.reach, former.grid
         self._known[emission.id] = known
         have = (self.now - emission.start) / self.sample_rate
         enough = min(self._looker.window(known.record, FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
