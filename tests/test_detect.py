@@ -18,10 +18,13 @@ from amrq.detect import (
     Grid,
     NoiseFloor,
     SpectrumStream,
+    fine_grid,
 )
 from amrq.detect import cells as cells_module
 from amrq.detect import merging as merging_module
 from amrq.detect import segments as segments_module
+from amrq.detect.boxes import OpenBox
+from amrq.detect.cells import Segment
 from amrq.signals import SimulatedBand
 
 RATE = 2.4e6
@@ -129,6 +132,53 @@ def test_an_emission_keeps_its_identity_over_packets_and_drift() -> None:
     assert {event.emission.id for event in events} == {1}
     assert [event.event for event in events] == ["begin", "end"] * 20
     assert events[-1].emission.bursts == 20
+
+
+def test_a_line_whose_edges_move_by_a_fine_bin_stays_one_emission() -> None:
+    tracker, bin = EmissionTracker(RATE), fine_grid(RATE).bin_width
+    events = []
+    for k, (lower, upper) in enumerate([(-0.5, 0.5), (-2.1, 1.9), (0.4, 1.3), (-0.6, 0.3)]):
+        at = int(k * 0.8 * RATE)
+        box = Box(k + 1, at, at + 240_000, lower * bin, upper * bin, 8.0, -60.0, False)
+        events += tracker.update([box], at + 300_000)
+    assert {event.emission.id for event in events} == {1}
+    # What takes turns with it three bins beside is another one.
+    beside = Box(9, at + 480_000, at + 720_000, 2.5 * bin, 3.5 * bin, 8.0, -60.0, False)
+    assert {event.emission.id for event in tracker.update([beside], at + 800_000)} == {2}
+
+
+def _line(grid: Grid, noise: NDArray[np.float64], frames: int, first: float) -> OpenBox:
+    """Return a box of a line in the middle of 64 bins, seen in so many frames; noise [64] of one frame."""
+    spectrum = noise * math.sqrt(frames)
+    spectrum[31:34] += frames * np.array([1.0, 5.0, 1.0])
+    segment = Segment(
+        first, first + frames * grid.step, 0.0, 0.0, 5.0, 1e-9, grid, (31, 34), 0, spectrum, frames, 1
+    )
+    box = OpenBox(1, segment.start, segment.stop, 1e-9)
+    box.add(segment)
+    box.measure()
+    return box
+
+
+def test_a_short_piece_of_a_line_that_joins_a_long_one_leaves_its_edges() -> None:
+    grid = fine_grid(RATE)
+    noise = rng("detect", "joined").standard_normal((20, 2, 64))
+    for own, brief in noise:
+        box = _line(grid, own, 2000, 0.0)
+        before = box.upper - box.lower
+        box.join(_line(grid, brief, 8, 2000.0 * grid.step))
+        box.measure()
+        assert abs(box.upper - box.lower - before) < 0.5 * grid.bin_width
+
+
+def test_pieces_of_other_bins_that_join_make_a_box_wider() -> None:
+    grid = fine_grid(RATE)
+    one, other = _line(grid, np.zeros(64), 2000, 0.0), _line(grid, np.zeros(64), 1000, 0.0)
+    (held,) = other.sums.values()
+    held.first, held.core = held.first + 6, (held.core[0] + 6, held.core[1] + 6)
+    one.join(other)
+    one.measure()
+    assert 6 * grid.bin_width < one.upper - one.lower < 10 * grid.bin_width
 
 
 def test_too_many_emissions_are_counted_not_followed() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.detect.cells import Segment
+from amrq.detect.cells import Segment, overlap
 from amrq.detect.edges import longest_gap, occupied
 from amrq.detect.spectra import Grid
 from amrq.native import kernels
@@ -140,9 +140,14 @@ class OpenBox:
         self.start, self.stop = min(self.start, other.start), max(self.stop, other.stop)
         for bins, one in other.sums.items():
             if bins in self.sums:
-                # Both were seen at the same time: the bins of the one complete those of the other.
                 own = self.sums[bins]
-                own.add(one.first, one.excess * (own.frames / max(one.frames, 1.0)), 0.0, one.core)
+                shared = overlap(*own.core, *one.core)
+                if shared > 0.5 * min(own.core[1] - own.core[0], one.core[1] - one.core[0]):
+                    # The same bins at another time. A few frames that count as many would be noise beyond the core.
+                    own.add(one.first, one.excess, one.frames, one.core)
+                else:
+                    # Both were seen at the same time: the bins of the one complete those of the other.
+                    own.add(one.first, one.excess * (own.frames / max(one.frames, 1.0)), 0.0, one.core)
             else:
                 self.sums[bins] = one
         self.changed = True

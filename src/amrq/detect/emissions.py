@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from amrq.detect.boxes import Box
+from amrq.detect.spectra import fine_grid
 from amrq.options import above, at_least, check, described, option
 
 __all__ = ["Emission", "EmissionEvent", "EmissionOptions", "EmissionTracker"]
@@ -120,6 +121,8 @@ _HOPS = 3
 """So many stretches in a row make hops: two that follow each other are often chance."""
 _RECENT = 64
 """Stretches that are kept to be followed."""
+_MOVES = 2.0
+"""Fine bins by which an edge moves from one stretch to the next: keys, noise and a line between two bins do that."""
 _REFUSED = 10_000
 """Boxes that are remembered as counted."""
 
@@ -158,6 +161,7 @@ class EmissionTracker:
     def __init__(self, sample_rate: float, options: EmissionOptions | None = None) -> None:
         self.options = options or EmissionOptions()
         self.sample_rate = float(sample_rate)
+        self._moves = _MOVES * fine_grid(self.sample_rate).bin_width
         self.suppressed = 0
         """Boxes that began no emission at first, since there were too many."""
         self._refused: OrderedDict[int, None] = OrderedDict()
@@ -311,8 +315,9 @@ class EmissionTracker:
             # Two boxes at once are two emissions.
             if one.on or one.kind != box.kind or box.start < one.stop - 0.1 * (one.stop - one.start):
                 continue
-            shared = min(one.upper, box.upper) - max(one.lower, box.lower)
-            union = max(one.upper, box.upper) - min(one.lower, box.lower)
+            # Both count as wider by what an edge moves: a line's box is hardly wider than that.
+            shared = min(one.upper, box.upper) - max(one.lower, box.lower) + 2 * self._moves
+            union = max(one.upper, box.upper) - min(one.lower, box.lower) + 2 * self._moves
             if shared > fit * union and math.isfinite(union):
                 best, fit = track, shared / union
         return best
