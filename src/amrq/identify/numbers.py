@@ -76,7 +76,7 @@ _SECOND_LINE = 20.0, 40.0
 """Power of a second line over the noise's in a bin: a tone beside the tone, which is no carrier alone."""
 _ANGLED, _SKEWED = (4.5, 8.0), (0.2, 0.4)
 """Evidence and asymmetry of sidebands in quadrature: carriers and single sidebands have 4.1 and less."""
-_HUM, _HUM_DEPTH = (0.6, 0.8), (0.11, 0.15)
+_HUM, _HUM_DEPTH = (0.6, 0.8), (0.1, 0.125)
 """Share of what is in phase that one sine has, and its depth: a hum's; tones of AM are deeper, and its voices and music
 have many lines."""
 _BESIDE, _HIDDEN = (4.0, 7.0), (0.003, 0.006)
