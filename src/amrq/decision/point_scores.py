@@ -175,7 +175,7 @@ def make_table(points: NDArray[np.complex128], level: int) -> PointTable:
     deviation = math.sqrt(noise / 2)
     reach = amplitude * float(np.abs(points).max()) + _MARGIN * deviation
     side = math.ceil(2 * reach / (_CELL * deviation))
-    middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
+    middle = np.asarray((np.arange(side) + 0.5) * (2 * reach / side) - reach, np.float64)
     across, along = (PointAxis.of(middle, parts, amplitude, noise) for parts in (points.real, points.imag))
     total, density = across.total(along)
     powers = across.powers(_MOST_POWER), along.powers(_MOST_POWER)

@@ -81,7 +81,7 @@ def word_clock(keyed: KeyedSamples) -> Word | None:
         return None
     slots = min(_SLOTS, int(2 * word))
     times = int((len(keyed) - 1) / word)
-    phase = keyed.phase(np.arange(times * slots + 1) * (word / slots))
+    phase = keyed.phase(np.asarray(np.arange(times * slots + 1) * (word / slots), np.float64))
     mean = np.diff(phase).reshape(times, slots).mean(axis=0) * (slots / word)
     places, sums = np.arange(2 * slots + 1), np.concatenate([[0.0], np.cumsum(np.tile(mean, 2))])
     low, high = (share * keyed.width * word / keyed.rate for share in _RATES)
