@@ -15,8 +15,9 @@ no more than 4,096 bandwidths times seconds (16,384 samples), which is what a sc
 * recorded: real recordings of known truth, looked at in up to eight places; placed: the same put into wider noise by
   the recordings' `compose.py` at 10 and 20 dB. They are in ../shared/air, or where AMRQ_AIR says, and are left out
   where they are not there;
-* left out: `--left-out FAMILY --model FILE`, a model that was trained without this family; unmeasured: the same, and
-  the family's own measures are taken out as well, as if nobody had thought of it.
+* left out: `--left-out FAMILY`, a model that was trained without this family: that of `left_out/` here whose name has
+  it, unless --model names another; unmeasured: the same, and the family's own measures are taken out as well, as if
+  nobody had thought of it.
 
 Right: the family is that which was sent; unknown: nothing is claimed; wrong: another family. Each answer is kept with
 its confidence in per cent. Parameters: symbol rate right within .5 %, deviation 5 %, spacing of subcarriers or tones
@@ -28,7 +29,7 @@ measures only what is missing. --report writes tables, --pages those of docs/fam
 Examples:
   python3 benchmarks/families.py --anew --processes 2
   python3 benchmarks/families.py --quick -o trial.csv --only strangers
-  python3 benchmarks/families.py -o out.csv --left-out ofdm --model without-ofdm.onnx
+  python3 benchmarks/families.py --left-out ofdm -o out.csv
 """
 
 import argparse
@@ -75,6 +76,8 @@ QUICK = 0.1
 LEAST_SECONDS, LEAST_PRODUCT, MOST_PRODUCT = 0.05, 1024.0, 4096.0
 RATE = 4.0
 """Samples a bandwidth."""
+WITHOUT = ROOT / "benchmarks" / "left_out"
+"""Models that were trained without the families that their names tell."""
 NARROWEST = 500.0
 """Hz of the narrowest box whose channel a scan takes."""
 PLACES = 8
@@ -123,6 +126,14 @@ class Look(NamedTuple):
     snr_db: float | None
     truth: dict[str, float]
     order: int = 0
+
+
+def model_without(family: str) -> str:
+    """Return the file of a model that was trained without a family."""
+    for path in sorted(WITHOUT.glob("without-*.onnx")):
+        if family in path.stem.split("-")[1:]:
+            return str(path)
+    sys.exit(f"families.py: no model without {family} is in benchmarks/left_out: --model FILE names one.")
 
 
 def cases(left_out: str | None) -> Iterator[tuple[Case, int]]:
@@ -585,6 +596,8 @@ def main() -> None:
     table = Table(arguments.output, TABLE_FIELDS, COUNTS, words=())
     if not (arguments.report or arguments.pages):
         _MODEL, SEED, _THROUGH = arguments.model, arguments.seed, arguments.through
+        if arguments.left_out and _MODEL is None:
+            _MODEL = model_without(arguments.left_out)
         _LONE = arguments.lone
         if arguments.anew:
             arguments.output.unlink(missing_ok=True)
@@ -602,7 +615,7 @@ def main() -> None:
             whole=whole,
             seed=SEED,
             draws=times,
-            model=arguments.model and Path(arguments.model).name,
+            model=_MODEL and Path(_MODEL).name,
             left_out=arguments.left_out,
             through=arguments.through,
         )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
+from amrq.classifier import FamilyModel
 from amrq.protocols import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,6 +94,18 @@ def test_the_benchmark_measures(modules: dict[str, ModuleType]) -> None:
     assert row["signals_n"] == 2 == row["right"] + row["wrong"] + row["unknown"]
     assert row["symbol_rate_n"] == row["deviation_n"] == row["order_n"] == 2
     assert sum(int(pair.rsplit(":", 1)[1]) for pair in row["answers"].split()) == 2
+
+
+@pytest.mark.parametrize("family", ["am", "chirp", "fskm", "ofdm"])
+def test_a_model_left_a_family_out(
+    modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    families = modules["families"]
+    model = families.model_without(family)
+    assert family not in FamilyModel(model).families
+    monkeypatch.setattr(families, "_MODEL", model)
+    row = families.measure(families.Case("left out", 20.0, family, ""), [0])
+    assert row["right"] == 0 and row["wrong"] + row["unknown"] == 1
 
 
 def test_the_page_has_what_was_measured(modules: dict[str, ModuleType]) -> None:
