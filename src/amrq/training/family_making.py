@@ -433,6 +433,7 @@ def family_page(contract: Contract) -> str:
     name, start = recipe["name"], recipe["start"]
     began = f" from weights that were trained before (SHA-256 {start[:16]}...)" if start else ""
     given = " --start WEIGHTS" if start else ""
+    given += "".join(f" --leave-out {printable(family)}" for family in recipe["settings"]["leave_out"])
     lines = [
         f"# {markdown(contract.name)}",
         "",
