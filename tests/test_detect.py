@@ -18,13 +18,13 @@ from amrq.detect import (
     Grid,
     NoiseFloor,
     SpectrumStream,
+    boxes,
+    cells,
     fine_grid,
 )
 from amrq.detect import cells as cells_module
 from amrq.detect import merging as merging_module
 from amrq.detect import segments as segments_module
-from amrq.detect.boxes import OpenBox
-from amrq.detect.cells import Segment
 from amrq.signals import SimulatedBand
 
 RATE = 2.4e6
@@ -147,14 +147,14 @@ def test_a_line_whose_edges_move_by_a_fine_bin_stays_one_emission() -> None:
     assert {event.emission.id for event in tracker.update([beside], at + 800_000)} == {2}
 
 
-def _line(grid: Grid, noise: NDArray[np.float64], frames: int, first: float) -> OpenBox:
+def _line(grid: Grid, noise: NDArray[np.float64], frames: int, first: float) -> boxes.OpenBox:
     """Return a box of a line in the middle of 64 bins, seen in so many frames; noise [64] of one frame."""
     spectrum = noise * math.sqrt(frames)
     spectrum[31:34] += frames * np.array([1.0, 5.0, 1.0])
-    segment = Segment(
+    segment = cells.Segment(
         first, first + frames * grid.step, 0.0, 0.0, 5.0, 1e-9, grid, (31, 34), 0, spectrum, frames, 1
     )
-    box = OpenBox(1, segment.start, segment.stop, 1e-9)
+    box = boxes.OpenBox(1, segment.start, segment.stop, 1e-9)
     box.add(segment)
     box.measure()
     return box

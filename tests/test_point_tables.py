@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from amrq.classes import linear_class
-from amrq.decision.point_scores import DERIVATIVES, Score, level_scale, make_table
+from amrq.decision import point_scores
 
 
 def log_density(
@@ -22,11 +22,11 @@ def log_density(
 @pytest.mark.parametrize(("name", "level"), [("QPSK", 3), ("8ASK", 12), ("32QAM", 9), ("16APSK (4+12)", 18)])
 def test_tables_are_derivatives_of_a_mixture_of_gaussians(name: str, level: int) -> None:
     points = linear_class(name).points.astype(np.complex128)
-    amplitude, noise = level_scale(level)
-    table = make_table(points, level)
+    amplitude, noise = point_scores.level_scale(level)
+    table = point_scores.make_table(points, level)
     middle = (np.arange(table.side) + 0.5) / table.per_unit - table.reach
     z = (middle[:, None] + 1j * middle).ravel()
-    density, scores = table.scores[:, DERIVATIVES], table.scores[:, :DERIVATIVES]
+    density, scores = table.scores[:, point_scores.DERIVATIVES], table.scores[:, : point_scores.DERIVATIVES]
     near = density > density.max() - 12
     assert density[near] == pytest.approx(log_density(z[near], points, amplitude, noise), abs=1e-5)
     step = 1e-4
@@ -38,7 +38,7 @@ def test_tables_are_derivatives_of_a_mixture_of_gaussians(name: str, level: int)
             lambda factor: (amplitude * math.sqrt(factor), noise),
         )
     )
-    assert scores[near, Score.NOISE] == pytest.approx(by_noise, abs=1e-4)
+    assert scores[near, point_scores.Score.NOISE] == pytest.approx(by_noise, abs=1e-4)
     assert scores[near, 1] == pytest.approx(by_amplitude, abs=1e-3)
     share = np.exp(-(np.abs(z[:, None] - amplitude * points) ** 2) / noise)
     mean = (share @ points)[near] / share.sum(axis=1)[near]
@@ -47,9 +47,9 @@ def test_tables_are_derivatives_of_a_mixture_of_gaussians(name: str, level: int)
 
 @pytest.mark.parametrize(("name", "level"), [("BPSK", 0), ("8PSK", 10), ("64QAM", 16)])
 def test_derivatives_have_no_mean_where_the_class_is_right(name: str, level: int) -> None:
-    table = make_table(linear_class(name).points.astype(np.complex128), level)
-    probability = np.exp(table.scores[:, DERIVATIVES].astype(np.float64))
+    table = point_scores.make_table(linear_class(name).points.astype(np.complex128), level)
+    probability = np.exp(table.scores[:, point_scores.DERIVATIVES].astype(np.float64))
     probability /= probability.sum()
     deviation = np.sqrt(np.maximum(np.diagonal(table.information), 1.0))
     # What lies beyond the table, and within a cell, is left.
-    assert np.abs(probability @ table.scores[:, :DERIVATIVES] / deviation).max() < 0.02
+    assert np.abs(probability @ table.scores[:, : point_scores.DERIVATIVES] / deviation).max() < 0.02

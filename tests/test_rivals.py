@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.classes import THESIS_9, LinearClass, linear_class
-from amrq.decision import Decision, DecisionChecker, answer_text
+from amrq.decision import Decision, DecisionChecker, answer_text, point_scores
 from amrq.decision import rivals as rivals_module
-from amrq.decision.point_scores import level_scale
 from amrq.decision.rivals import _log_density, _table_of
 from amrq.scan import EmissionRecord, Survey
 
@@ -106,7 +105,7 @@ def log_density(
     z: NDArray[np.complex128], points: NDArray[np.complex128], level: float
 ) -> NDArray[np.float64]:
     """Return the logarithm of the mean of Gaussians about points, at z [N]."""
-    amplitude, noise = level_scale(level)
+    amplitude, noise = point_scores.level_scale(level)
     density = np.exp(-(np.abs(z[:, None] - amplitude * points) ** 2) / noise).mean(axis=1) / (math.pi * noise)
     return np.asarray(np.log(density), np.float64)
 

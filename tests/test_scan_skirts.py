@@ -5,8 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.scan import BandScanner, EmissionRecord
-from amrq.scan.combs import repeats
+from amrq.scan import BandScanner, EmissionRecord, combs
 
 RATE = 1e6
 COUNT = 700_000
@@ -77,4 +76,4 @@ def test_carriers_on_a_grid_are_their_own() -> None:
 
 
 def test_samples_that_have_gone_do_not_repeat() -> None:
-    assert not repeats(np.zeros(0, np.complex64), RATE, 1e-3, 60e3)
+    assert not combs.repeats(np.zeros(0, np.complex64), RATE, 1e-3, 60e3)

@@ -10,8 +10,7 @@ from seeds import rng
 
 from amrq.channel import SampleRing
 from amrq.identify import EmissionIdentity
-from amrq.scan import BandScanner, EmissionRecord, Findings
-from amrq.scan.slow_channels import SlowChannels
+from amrq.scan import BandScanner, EmissionRecord, Findings, slow_channels
 
 _RATE = 500e3
 _PLACE = 60e3 + 13.0
@@ -31,7 +30,7 @@ def tone(start: int, count: int) -> NDArray[np.complex64]:
     return np.exp(2j * np.pi * cycles).astype(np.complex64)
 
 
-def play(slow: SlowChannels, ring: SampleRing, seconds: float, block: int = 50_021) -> int:
+def play(slow: slow_channels.SlowChannels, ring: SampleRing, seconds: float, block: int = 50_021) -> int:
     """Feed a tone that is on all the time, in odd blocks; return how many samples there are then."""
     for start in range(ring.end, ring.end + round(seconds * _RATE), block):
         ring.append(tone(start, block))
@@ -42,7 +41,7 @@ def play(slow: SlowChannels, ring: SampleRing, seconds: float, block: int = 50_0
 
 def test_pieces_fit_together_and_hold_more_than_the_band_does() -> None:
     ring = SampleRing(_RATE, 3.0)
-    slow = SlowChannels(ring, _LOOK)
+    slow = slow_channels.SlowChannels(ring, _LOOK)
     end = play(slow, ring, 9.0)
     found = slow.stretch(record(1, end), end)
     assert found is not None and found[0] < ring.first - 4 * _RATE and end - found[1] < _RATE
@@ -57,7 +56,7 @@ def test_pieces_fit_together_and_hold_more_than_the_band_does() -> None:
 
 def test_nothing_is_looked_at_over_lost_samples() -> None:
     ring = SampleRing(_RATE, 3.0)
-    slow = SlowChannels(ring, _LOOK)
+    slow = slow_channels.SlowChannels(ring, _LOOK)
     broken = play(slow, ring, 6.0)
     ring.add_break()
     end = play(slow, ring, 4.0)
@@ -68,7 +67,7 @@ def test_nothing_is_looked_at_over_lost_samples() -> None:
 
 def test_what_goes_before_it_is_taken_is_left_out_and_counted() -> None:
     ring = SampleRing(_RATE, 3.0)
-    slow = SlowChannels(ring, _LOOK)
+    slow = slow_channels.SlowChannels(ring, _LOOK)
     play(slow, ring, 6.0)
     for _ in range(5):
         ring.append(tone(ring.end, round(_RATE)))
@@ -84,7 +83,7 @@ def test_what_goes_before_it_is_taken_is_left_out_and_counted() -> None:
 
 def test_so_many_are_kept_and_the_others_counted_once() -> None:
     ring = SampleRing(_RATE, 3.0)
-    slow = SlowChannels(ring, _LOOK)
+    slow = slow_channels.SlowChannels(ring, _LOOK)
     ring.append(tone(0, round(2 * _RATE)))
     many = [record(id, ring.end) for id in range(1, 41)]
     for _ in range(3):
@@ -97,7 +96,7 @@ def test_so_many_are_kept_and_the_others_counted_once() -> None:
 
 def test_what_is_wide_short_or_a_carrier_at_rest_is_not_kept() -> None:
     ring = SampleRing(_RATE, 3.0)
-    slow = SlowChannels(ring, _LOOK)
+    slow = slow_channels.SlowChannels(ring, _LOOK)
     ring.append(tone(0, round(2 * _RATE)))
     others = [record(1, ring.end, width=25e3), replace(record(2, ring.end), first_seen=ring.end - 1000)]
     slow.follow([*others, record(3, ring.end)])

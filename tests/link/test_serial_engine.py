@@ -111,7 +111,7 @@ def test_faults_on_the_line_change_no_score(model: str, board: SerialBoard, kind
     iq, level = given(40, kind)
     with (
         PythonBoard(board, _every(5, FAULTS[kind])) as there,
-        closing(SerialEngine(model, there.port, timeout=0.2)) as engine,
+        closing(SerialEngine(model, there.port, timeout=0.5)) as engine,
     ):
         found = engine.run(iq, level)
         assert (engine.counters()["serial_resent"] > 0) == (kind in ("lost", "a bit wrong", "cut"))
@@ -123,7 +123,7 @@ def test_questions_that_do_not_arrive_are_asked_again(model: str, board: SerialB
     # One in the middle of others, and all that are under way at the end.
     with (
         PythonBoard(board, deaf=frozenset({3, *range(18, 22)})) as there,
-        closing(SerialEngine(model, there.port, timeout=0.2)) as engine,
+        closing(SerialEngine(model, there.port, timeout=0.5)) as engine,
     ):
         np.testing.assert_array_equal(engine.run(iq, level).integers, expected(model, iq, level))
 
