@@ -28,6 +28,7 @@ from amrq.training import (  # noqa: E402
     FeatureCache,
     QuantisationSettings,
     RunControl,
+    family_making,
     fit_family,
     integer_ready,
     learnable,
@@ -36,7 +37,6 @@ from amrq.training import (  # noqa: E402
     scrambled,
 )
 from amrq.training.architectures import make_family_net  # noqa: E402
-from amrq.training.family_making import family_page  # noqa: E402
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "family.toml"
 TEXT = """
@@ -293,5 +293,5 @@ def test_a_network_that_is_too_large_is_refused(recipe, stored):
 
 def test_the_page_tells_the_families_that_were_left_out():
     path = Path(__file__).parents[2] / "benchmarks" / "left_out" / "without-chirp-ofdm.onnx"
-    page = family_page(read_contract(path))
+    page = family_making.family_page(read_contract(path))
     assert "--fresh --leave-out chirp --leave-out ofdm\n" in page

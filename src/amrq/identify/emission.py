@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.classifier import Classifier, FamilyModel
 from amrq.identify.bursts_inside import bursts_within, filled, of_bursts
+from amrq.identify.case import Case
 from amrq.identify.evidence import FamilyEvidence, not_learnt, weigh_families
 from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels, bins_between
-from amrq.identify.numbers import Case, mirrored
+from amrq.identify.numbers import mirrored
 from amrq.identify.second_look import drifts, is_doubtful, may_err, of_both_looks, of_halves, refocused
 from amrq.measure import measure_emission, quick_length, steadied
 from amrq.model import UNKNOWN

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from amrq.identify.case import Case
 from amrq.identify.frequency_keys import levels_of, opened
 from amrq.identify.look import EmissionLook
 from amrq.identify.numbers import (
     NUMBERS,
-    Case,
     alone,
     angled,
     constant_envelope,
@@ -257,7 +257,7 @@ def _limited(
     for name, value in probabilities.items():
         if name == UNKNOWN or value < UNPROVEN / 2:
             continue
-        kept[name] = min(value, _most(case, name, shares, measured))
+        kept[name] = float(min(value, _most(case, name, shares, measured)))
         if name == "carrier":
             kept[name] = float(np.interp(kept[name], *_WORTH))
     kept[UNKNOWN] += max(0.0, 1 - sum(kept.values()))

@@ -6,8 +6,9 @@ pulses, a few bits of Manchester code are like a short spreading code, keys of e
 edges of a burst are like sidebands. Where measures do not tell which it is, no name is surer than such kinds allow.
 """
 
+from amrq.identify.case import Case
 from amrq.identify.frequency_keys import is_usual
-from amrq.identify.numbers import Case, hand_keyed, like_mode_s, switched
+from amrq.identify.numbers import hand_keyed, like_mode_s, switched
 from amrq.identify.weights import ramp
 
 __all__ = ["most_of_alike"]

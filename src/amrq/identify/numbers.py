@@ -3,17 +3,15 @@
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 
+from amrq.identify.case import Case
 from amrq.identify.frequency_keys import levels_of, modem_inside, msk_like
-from amrq.identify.look import EmissionLook
-from amrq.identify.received import ReceivedLinear, receive_linear
+from amrq.identify.received import ReceivedLinear, staggered
 from amrq.identify.weights import ramp
 from amrq.measure import RealAxis
 
 __all__ = [
     "NUMBERS",
-    "Case",
     "alone",
     "angled",
     "audible",
@@ -35,7 +33,6 @@ __all__ = [
     "overshot",
     "peaked",
     "pictured",
-    "staggered",
     "switched",
     "toned",
     "turned",
@@ -133,75 +130,9 @@ _PHASES = 0.5
 """Of two levels: from here on they are turns of a phase."""
 _MODE_S, _AS_LONG, _MANCHESTER = 0.5e-6, 0.03, 2.2
 """Seconds of a pulse of Mode S; by how much one may be off; and pulses and gaps of Manchester code, at most."""
-_OPPOSITE, _STAYS_HALF, _FEWEST_TURNS = (0.05, 0.1), (0.1, 0.2), 64
-"""Share of turns to the opposite point, and by how much that of none is off a half, where arms change by turns (random
-symbols have a quarter of either); and turns of which fewer tell nothing."""
 _WIDE_OFDM = 500e3
 """Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
-_A_TURN, _HALF_TURNS = 0.12, 0.6
-"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most."""
-_NOT_RECEIVED = ReceivedLinear()
 _RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
-_RECEIVED_AS_PHASES = ("QPSK", "8PSK", "16PSK")
-
-
-class Case:
-    """A look, with what it was received as, for the families' numbers.
-
-    Args:
-        look: the look.
-        equaliser: a linear signal is equalised where it needs that and the look is thorough: not where a model takes it
-            for something else, since that costs most of all.
-    """
-
-    def __init__(self, look: EmissionLook, equaliser: bool = True) -> None:
-        self.look = look
-        self._equaliser = equaliser
-        self._eighths: dict[float, float] = {}
-
-    @cached_property
-    def received(self) -> ReceivedLinear:
-        """What it is received as."""
-        return receive_linear(self.look, self._equaliser)
-
-    def received_already(self) -> ReceivedLinear:
-        """Return what it was received as; where it was not received, that nothing was clear."""
-        found: ReceivedLinear = self.__dict__.get("received", _NOT_RECEIVED)
-        return found
-
-    def eighths(self) -> float:
-        """Return the logarithm of the odds of pi/4-DQPSK against QPSK, by lines where a symbol rate is known.
-
-        What is as strong in its square has no turns of a quarter, and what has none of an eighth neither has a line.
-        """
-        received, rate = self.received_already(), None
-        if received.clear:
-            rate = received.symbol_rate if self._turns() else None
-        elif self.has("phase_keying") and self.look.phase_keying.kind == "pi/4-dqpsk":
-            rate = self.look.phase_keying.symbol_rate
-        if not rate:
-            return 0.0
-        if rate not in self._eighths:
-            self._eighths[rate] = self.look.quarter_turns(rate).odds
-        return self._eighths[rate]
-
-    def may_be_eighths(self) -> bool:
-        """Return whether what it was received as has turns of a quarter or an eighth: pi/4-DQPSK may be received so."""
-        return self.received_already().label in _RECEIVED_AS_PHASES and self._turns()
-
-    def _turns(self) -> bool:
-        """Return whether symbols have turns of a quarter or an eighth, and not of a half alone."""
-        received = self.received_already()
-        fourth, square = received.turn
-        return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > _A_TURN)
-
-    def product(self) -> float:
-        """Return the look's bandwidths times seconds: so much independent evidence there is."""
-        return self.look.bandwidth * len(self.look.iq) / self.look.sample_rate
-
-    def has(self, *measures: str) -> bool:
-        """Return whether measures of the look were taken."""
-        return all(name in self.look.__dict__ for name in measures)
 
 
 def _eye(case: Case) -> float:
@@ -342,24 +273,6 @@ def turned(case: Case) -> float:
     """Return how clear turns of a quarter or a half are, from symbol to symbol, 0 to 1: BPSK, pi/2-BPSK, QPSK."""
     fourth, square = case.received.turn
     return max(fourth, abs(square), 0.0)
-
-
-def staggered(case: Case) -> float:
-    """Return how clearly what was received as QPSK is OQPSK at half the symbol rate, 0 to 1.
-
-    With pulses no longer than a symbol either arm stays while the other one changes: twice in a symbol there is a point
-    of QPSK, and none is opposite to the one before.
-    """
-    received = case.received_already()
-    if received.label != "QPSK" or received.symbols is None or len(received.symbols) < _FEWEST_TURNS:
-        return 0.0
-    turns = received.symbols[1:] * received.symbols[:-1].conj()
-    along, across = turns.real, turns.imag
-    # From zero on by quarters: a carrier that is off by quarters of the symbol rate adds as many to each.
-    shares = [float(part.mean()) for part in (along > abs(across), across > abs(along), along < -abs(across))]
-    shares.append(1 - sum(shares))
-    stays = max(range(4), key=lambda quarters: shares[quarters])
-    return (1 - ramp(shares[stays - 2], *_OPPOSITE)) * (1 - ramp(abs(shares[stays] - 0.5), *_STAYS_HALF))
 
 
 def outcome(received: ReceivedLinear) -> tuple[float, float, float]:
@@ -624,7 +537,7 @@ def _numbers_of_quarter(case: Case) -> tuple[float, ...]:
 
 def _numbers_of_offset(case: Case) -> tuple[float, ...]:
     """Return those of OQPSK."""
-    arms = staggered(case)
+    arms = staggered(case.received_already())
     other = 1.0 - arms if case.received_already().label else 0.0
     offset = max(case.look.phase_keying.oqpsk, arms)
     if offset > 0 and case.look.envelope < _FILTERED:

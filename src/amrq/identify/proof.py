@@ -10,6 +10,7 @@ What remains goes to `unknown`. Kinds of signals that look alike to all of these
 
 from collections.abc import Callable
 
+from amrq.identify.case import Case
 from amrq.identify.frequency_keys import (
     clocked,
     dwelling,
@@ -22,7 +23,6 @@ from amrq.identify.frequency_keys import (
 from amrq.identify.look_alikes import most_of_alike
 from amrq.identify.numbers import (
     NUMBERS,
-    Case,
     alone,
     angled,
     audible,
@@ -43,13 +43,13 @@ from amrq.identify.numbers import (
     overshot,
     peaked,
     pictured,
-    staggered,
     switched,
     toned,
     turned,
     unswept,
     wide_keyed,
 )
+from amrq.identify.received import staggered
 from amrq.identify.weights import ramp
 from amrq.model import NO_SIGNAL
 
@@ -171,7 +171,7 @@ def contradiction_of(case: Case, name: str) -> float:
         against = max(against, msk_like(case.look))
     if name in ("linear", "pi4dqpsk"):
         against = max(against, ramp(case.eighths() if name == "linear" else -case.eighths(), *_EIGHTHS))
-        against = max(against, staggered(case))
+        against = max(against, staggered(case.received_already()))
     if name in _KEYED and case.has("frequency_keying"):
         against = max(against, _unlike_keys(case, name))
     return against
@@ -364,7 +364,9 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "fskm": lambda case: _keyed(case, "fskm"),
     "linear": _linear,
     "pi4dqpsk": _quarter,
-    "oqpsk": lambda case: max(ramp(case.look.phase_keying.oqpsk, 0.1, 0.4), staggered(case)),
+    "oqpsk": lambda case: max(
+        ramp(case.look.phase_keying.oqpsk, 0.1, 0.4), staggered(case.received_already())
+    ),
     "ofdm": _ofdm,
     "chirp": lambda case: ramp(case.look.chirp.confidence, 0.1, 0.4) * (1 - drifting(case)),
     "dsss": _spread,

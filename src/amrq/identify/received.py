@@ -13,11 +13,15 @@ from amrq.errors import AmrqError
 from amrq.identify.identity import NO_RATE
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.look import EmissionLook
+from amrq.identify.weights import ramp
 from amrq.measure import EmissionMeasures, FrontEndOptions, PhaseKeying, SymbolRate, check_rates
 from amrq.model import NO_SIGNAL
 
-__all__ = ["ReceivedLinear", "receive_linear"]
+__all__ = ["ReceivedLinear", "receive_linear", "staggered"]
 
+_OPPOSITE, _STAYS_HALF, _FEWEST_TURNS = (0.05, 0.1), (0.1, 0.2), 64
+"""Share of turns to the opposite point, and by how much that of none is off a half, where arms change by turns (random
+symbols have a quarter of either); and turns of which fewer tell nothing."""
 _PAUSES = ("noise", "silent")
 """Reasons of decisions on chunks without a signal."""
 _FIRST_SYMBOLS = 1040
@@ -223,3 +227,20 @@ def _probabilities(decisions: tuple[Decision, ...]) -> dict[str, float]:
             sums[name] = sums.get(name, 0.0) + math.exp(value) * one.chunks / max(1, total)
     names = {NO_SIGNAL: "noise"}
     return {names.get(name, name): value for name, value in sums.items()}
+
+
+def staggered(received: ReceivedLinear) -> float:
+    """Return how clearly what was received as QPSK is OQPSK at half the symbol rate, 0 to 1.
+
+    With pulses no longer than a symbol either arm stays while the other one changes: twice in a symbol there is a point
+    of QPSK, and none is opposite to the one before.
+    """
+    if received.label != "QPSK" or received.symbols is None or len(received.symbols) < _FEWEST_TURNS:
+        return 0.0
+    turns = received.symbols[1:] * received.symbols[:-1].conj()
+    along, across = turns.real, turns.imag
+    # From zero on by quarters: a carrier that is off by quarters of the symbol rate adds as many to each.
+    shares = [float(part.mean()) for part in (along > abs(across), across > abs(along), along < -abs(across))]
+    shares.append(1 - sum(shares))
+    stays = max(range(4), key=lambda quarters: shares[quarters])
+    return (1 - ramp(shares[stays - 2], *_OPPOSITE)) * (1 - ramp(abs(shares[stays] - 0.5), *_STAYS_HALF))

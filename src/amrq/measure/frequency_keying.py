@@ -18,49 +18,23 @@ from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.closed_eye import CLEAR_CLOCK, open_eye
 from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
+from amrq.measure.keying_search import MANY, MOST_CLOCK, STEADY_ENVELOPE, UNSTEADY, best_fit
 from amrq.measure.looks import logistic
-from amrq.measure.repeated_word import repeats, word_clock
 from amrq.measure.start_stop import find_start_stop
 from amrq.measure.symbol_clock import clock_rates, half_rate_beats
-from amrq.measure.tone_clock import tone_clock_rates
-from amrq.measure.tone_levels import LevelFit, fit_after_leader, fit_levels, fit_symbols
+from amrq.measure.tone_levels import LevelFit, fit_after_leader, fit_symbols
 
 __all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
 
 _LEAST_SAMPLES = 256
-_MANY = 4
-_GOOD = 0.15
-"""Of half the distance of the levels: where no more is left, no other rate is looked at."""
-_SWEPT = 0.5
-"""Share of steps that are as the one before: slow tones have less, pieces of a sweep more."""
-_CLEAR, _CERTAIN = 20.0, 0.5
-"""Evidence of a clock's line, and of levels, a symbol: where there is more, no other rate is looked at."""
 _WAVE, _ROUND = (0.76, 0.66), (0.95, 0.65)
 """Mean frequency over symbols, over that at their middle: from nearly held tones to a sine, which has 2 / pi."""
 _MSK, _SMOOTHED, _STEADY = (0.35, 0.65), (-0.92, -1.0), (-0.015, -0.03)
 """Index of MSK; minus the response to a symbol in its own time, and minus the swing of the power, of MSK and of
 phase keying."""
-_FAINT_CLOCK = 5.5
-"""Evidence of a further clock's line that is looked at, at least: that of noise has as much in one of two looks."""
-_FAINTEST, _STEADY_ENVELOPE = 3.0, 1.25
-"""The same where the envelope is so steady that a frequency may well be keyed: a fit shows which line is a clock's."""
-_OWN_TIME = 0.6
-"""Of the response to a symbol, that is in its own time: what a faint line speaks for has less where it is too fast."""
-_WORD, _AS_CLEAR = 0.2, 0.35
-"""Evidence of a symbol of a repeated word, at least; and over that of other clocks, which fit such a word by chance."""
-_MOST_CLOCK = 60.0
-"""Evidence of a clock's line, at most."""
 _FADING = 1.15
 """Of the mean squared power over the squared mean, where slow tones are fitted: more does not count, since waves that
 fade, and tones of others in the same band, swing as well."""
-_NO_DEVIATION = 1e-3
-"""Of the bandwidth: half the distance of levels is more."""
-_SQUARE = 0.5, 1.25
-"""Mean frequency over symbols, over that at their middle: held tones have 1, half waves of a sine 0.64; far
-from these is a pattern of several symbols at a wrong clock."""
-_UNSTEADY = 1.7
-"""Mean squared power over squared mean power while the signal is there: where it is more, no frequency is keyed, but
-perhaps slow tones fade, or others are beside them."""
 _RESTED = 0.12
 """Share of a look in which the frequency rests before it is keyed, from which on what follows is looked at alone."""
 _SURE_LEVELS, _SHAPED_ENVELOPE, _CONSTANT, _ALIKE = 0.5, 1.2, 1.04, 0.2
@@ -201,7 +175,7 @@ def measure_frequency_keying(
     width, given = keyed.width, width
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < keyed.rate / 2 else None
     rates = [(known, 0.0)] if known else _clock_of(keyed)
-    slow = slow or keyed.envelope > _STEADY_ENVELOPE
+    slow = slow or keyed.envelope > STEADY_ENVELOPE
     found = _measured(keyed, rates, known is not None, slow)
     if not known and found.levels_confidence < _SURE_LEVELS:
         rest = keyed.rest()
@@ -241,7 +215,7 @@ def _with_tones_beyond(
     Of as many tones as symbols some are not sent meanwhile: no power beside the box shows that there are more.
     """
     if not (
-        found.levels and found.levels > _MANY and found.spacing and found.symbol_rate and found.tones_seen
+        found.levels and found.levels > MANY and found.spacing and found.symbol_rate and found.tones_seen
     ):
         return found
     reach = abs(found.centre or 0.0) + found.spacing * (found.tones_seen + 1) / 2
@@ -261,7 +235,7 @@ def _is_tried(rate: float, most: float, clock: float | None) -> bool:
 
 
 def _clock_of(keyed: KeyedSamples) -> list[tuple[float, float]]:
-    return [] if keyed.envelope > _UNSTEADY else clock_rates(keyed.frequency, keyed.rate, keyed.width)
+    return [] if keyed.envelope > UNSTEADY else clock_rates(keyed.frequency, keyed.rate, keyed.width)
 
 
 def _in_wider_band(
@@ -321,7 +295,7 @@ def _with_opened_eye(
         level_margin=math.log(opened.next_error / opened.error),
         changes=opened.changes,
         longest=0.0,
-        surprise=1.0 if levels <= _MANY else None,
+        surprise=1.0 if levels <= MANY else None,
         swept=0.0,
         beat=beat,
         phase_like=0.0,
@@ -335,11 +309,11 @@ def _measured(
 ) -> FrequencyKeying:
     """Return what the best fit at symbol rates says."""
     width = keyed.width
-    best, line, slow = _best_fit(keyed, rates, known, tones)
+    best, line, slow = best_fit(keyed, rates, known, tones)
     if best is None:
         return FrequencyKeying(envelope=keyed.envelope)
     best = fit_after_leader(keyed, best)
-    if best.levels <= _MANY and best.evidence > 0 and not known:
+    if best.levels <= MANY and best.evidence > 0 and not known:
         best = _start_stop(keyed, best, rates)
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
     envelope = min(keyed.envelope, _FADING) if slow else keyed.envelope
@@ -362,7 +336,7 @@ def _measured(
         level_margin=best.margin / best.symbols,
         changes=best.changes,
         longest=best.longest,
-        surprise=best.surprise if best.levels <= _MANY else None,
+        surprise=best.surprise if best.levels <= MANY else None,
         swept=best.swept,
         squareness=best.square,
         envelope=keyed.envelope,
@@ -388,149 +362,6 @@ def _start_stop(keyed: KeyedSamples, fit: LevelFit, rates: list[tuple[float, flo
     # What a filter makes of single bits is no other rate, and the clock fits as well then.
     slow = fit.rate / found.rate > _AS_LONG
     return found if slow or found.error < _MUCH_LESS * fit.error else fit
-
-
-_Fitted = tuple[LevelFit | None, float]
-
-
-def _best_fit(
-    keyed: KeyedSamples, rates: list[tuple[float, float]], known: bool, tones: bool
-) -> tuple[LevelFit | None, float, bool]:
-    """Return the best fit, how clear the line of its clock is, and whether it is that of slow tones.
-
-    Args:
-        keyed: the samples.
-        rates: symbols a second, and evidence of each.
-        known: the rate is known.
-        tones: slow tones are looked for.
-    """
-    unsteady = keyed.envelope > _UNSTEADY
-    found: _Fitted = (None, 0.0) if unsteady else _fitted(keyed, rates[:1])
-    if known or (_is_plain(found) and not _repeats(found)):
-        return *found, False
-    plain = _is_plain(found)
-    slow: _Fitted = (None, 0.0)
-    if tones and not plain:
-        slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
-    word = None if unsteady else _fitted_to_word(keyed, (found, slow))
-    if word is not None:
-        return *word, False
-    if plain:
-        return *found, False
-    if not (_is_clear(*found) or _is_of_tones(slow[0])):
-        found = _fitted_to_others(keyed, rates[1:], found)
-        if _is_plain(found):
-            return *found, False
-    best, line = _better(found, slow)
-    if unsteady and not (best is not None and best.error < _GOOD):
-        return None, 0.0, False
-    return best, line, best is not None and best is slow[0]
-
-
-def _fitted(keyed: KeyedSamples, rates: list[tuple[float, float]], slow: bool = False) -> _Fitted:
-    """Return the best fit at symbol rates, and how clear the line of its clock is; None where none fits.
-
-    Args:
-        keyed: the samples.
-        rates: symbol rates, and evidence of each, the clearest first.
-        slow: they are those of slow tones.
-    """
-    best: _Fitted = (None, 0.0)
-    for number, (one, clock) in enumerate(rates):
-        if number and clock < _FAINT_CLOCK:
-            break
-        fit = _fit(keyed, one, slow)
-        best = max(best, (fit, clock), key=_worth)
-        if _is_clear(fit, clock):
-            break
-    return best
-
-
-def _fitted_to_others(keyed: KeyedSamples, rates: list[tuple[float, float]], best: _Fitted) -> _Fitted:
-    """Return the best fit at the rates of further lines, or at that of the clearest one, which was fitted before.
-
-    Where neither that nor the next one shows levels, faint ones do not either.
-    """
-    least = _FAINT_CLOCK if keyed.envelope > _STEADY_ENVELOPE else _FAINTEST
-    for number, (one, clock) in enumerate(rates):
-        if clock < least or (number and clock < _CLEAR and not _worth(best) > 0):
-            break
-        fit = _fit(keyed, one)
-        if fit is not None and (clock >= _FAINT_CLOCK or fit.main >= _OWN_TIME):
-            best = max(best, (fit, clock), key=_worth)
-        if _is_clear(fit, clock):
-            break
-    return best
-
-
-def _told(fitted: _Fitted) -> float:
-    """Return the evidence of a symbol, of those that are not as the one before."""
-    fit = fitted[0]
-    return 0.0 if fit is None else fit.worth / fit.symbols
-
-
-def _repeats(fitted: _Fitted) -> bool:
-    return fitted[0] is not None and repeats(fitted[0])
-
-
-def _fitted_to_word(keyed: KeyedSamples, others: tuple[_Fitted, ...]) -> _Fitted | None:
-    """Return the fit at the symbol rate of a word that is sent again and again; None where another clock is clearer.
-
-    Args:
-        keyed: the samples.
-        others: fits to other clocks, of which those with a few symbols a word fit whatever is sent.
-    """
-    word = word_clock(keyed)
-    if word is None:
-        return None
-    fit = _fit(keyed, word.symbol_rate)
-    told = [_told(one) for one in others if one[0] is not None and one[0].rate > word.slowest]
-    found: _Fitted = (fit, _MOST_CLOCK)
-    return found if _told(found) > max(_WORD, _AS_CLEAR * max(told, default=0.0)) else None
-
-
-def _fit(keyed: KeyedSamples, rate: float, slow: bool = False) -> LevelFit | None:
-    """Return the levels at a symbol rate; None where there are none."""
-    fit = fit_levels(keyed, rate, slow)
-    if fit is None or fit.half < _NO_DEVIATION * keyed.width:
-        return None
-    return fit if fit.levels > _MANY or _SQUARE[0] < fit.square < _SQUARE[1] else None
-
-
-def _is_plain(fitted: _Fitted) -> bool:
-    """Return whether it is clear that there are two to four levels."""
-    fit = fitted[0]
-    return fit is not None and fit.levels <= _MANY and _is_clear(*fitted)
-
-
-def _is_of_tones(fit: LevelFit | None) -> bool:
-    """Return whether a fit of slow tones is so close to a lattice that no other clock need be looked for."""
-    return fit is not None and fit.error < _GOOD and fit.levels > _MANY and fit.swept <= _SWEPT
-
-
-def _worth(fitted: _Fitted) -> float:
-    fit, clock = fitted
-    return -math.inf if fit is None else fit.worth + min(clock, _MOST_CLOCK)
-
-
-def _is_clear(fit: LevelFit | None, clock: float) -> bool:
-    """Return whether no other rate need be looked at."""
-    if fit is None:
-        return False
-    return fit.error < _GOOD or (clock > _CLEAR and fit.worth > _CERTAIN * fit.symbols)
-
-
-def _better(found: _Fitted, slow: _Fitted) -> _Fitted:
-    """Return the better one of a fit by the discriminator's clock and one of slow tones.
-
-    Of so few symbols the evidence is small. But tones so close to a lattice are no accident.
-    """
-    fit, other = slow[0], found[0]
-    if fit is None or fit.levels <= _MANY or fit.swept > _SWEPT:
-        return found
-    if other is None or (fit.error < _GOOD and fit.error < other.error):
-        return slow
-    return max(found, slow, key=_worth)
 
 
 def instantaneous_frequency(
@@ -580,7 +411,7 @@ def _confidences(
     """
     error, spacing = min(fit.error, 1.2), 2 * fit.half
     carson = (spacing * (fit.levels - 1) + fit.rate) / width
-    many = fit.levels > _MANY
+    many = fit.levels > MANY
     # A pattern that repeats may be half waves of a sine, where it is as round as those.
     wave = _below(fit.square, *_WAVE) * (0.0 if many else 1 - fit.surprise)
     numbers = np.array(
@@ -592,12 +423,12 @@ def _confidences(
             abs(math.log(max(carson, 0.05))),
             min(math.log(fit.symbols), 7.0),
             min(abs(math.log(spacing / fit.rate)), 4.0),
-            1.0 if _MANY - 2 < fit.levels <= _MANY else 0.0,
+            1.0 if MANY - 2 < fit.levels <= MANY else 0.0,
             1.0 if many else 0.0,
             error if many else 0.0,
             min(beat, 0.4),
             fit.changes,
-            math.log1p(min(clock, _MOST_CLOCK)),
+            math.log1p(min(clock, MOST_CLOCK)),
             wave,
             _below(fit.square, *_ROUND),
         ]

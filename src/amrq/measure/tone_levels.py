@@ -19,7 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure.keyed_samples import KeyedSamples
+from amrq.measure.level_likelihood import level_likelihood, smooth_likelihood
 from amrq.measure.looks import median, straight_line
+from amrq.measure.tone_count import (
+    FEW,
+    LEAST_MANY,
+    NEARLY,
+    number_of_tones,
+    stray_share,
+    usual_spacing,
+    without_stray_ends,
+)
 from amrq.native import LevelRounds, LevelSolution, kernels
 
 __all__ = ["LevelFit", "fit_after_leader", "fit_levels", "fit_symbols", "levels_of_word"]
@@ -61,35 +71,18 @@ _EVEN = 0.3
 """Of the characteristic function: levels that are evenly spaced have more."""
 _BINS, _SIZE, _FIRST = 1024, 4096, 8
 """Of the histogram of frequencies and its transform; the first spacing that is looked at: half of their reach."""
-_FAR = 0.3
-"""Of a spacing, from its level: a frequency as far away is none of the tones."""
 _SWEPT = 0.5
 """How far the levels of means follow each other as those of a sweep do, at most: pieces of one have sharp means."""
-_STRAY_ENDS, _RARE_END, _ERRS = 2, 0.12, 0.12
-"""Levels at each end that errors may have made, at most; symbols that such a one has, over those of a usual one; and
-standard deviation, in spacings, from which on a few symbols are decided wrongly."""
-_QUARTILE = 0.6745
-"""Of a standard deviation, within which half of normal errors are."""
-_LEAST_MANY = 5
 _THERE = 0.15
 """Of the median power of tones: where a symbol has less, there was none."""
 _TWO = 0.2
 """Of half the distance of two levels: where no more is left, there are no four. Those leave 0.4 and more."""
 _PLAIN = 0.5
 """Evidence a symbol of two or four levels: where there is more, many levels are not looked for."""
-_NORMAL = 0.5 * math.log(2 * math.pi * math.e)
-_USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 9: 0.5, 12: 0.5, 6: 0.5, 5: 0.5, 33: 0.5}
-"""How often systems have so many tones, beside all other numbers, which have 0.03 each (docs/families.md)."""
-_JT65, _JT65_RATES, _JT65_WITHIN = {65: 4.0, 18: 1.0}, (11025 / 4096, 11025 / 2048), 0.01
-"""The same at the symbol rates of JT65, which only DominoEX shares; and how far a measured rate may be off."""
-_OTHER_TONES, _MOST_TONES = 0.03, 128
-_FEW, _LEAST_FREE, _INDICES, _EVEN_FEW, _EVEN_MANY = 24, 12, (4.0, 3.0, 2.0, 1.0), 0.8, 2.7
-"""Symbols, below which only the usual spacings over the symbol rate are tried where one fits; those spacings; how even
-levels are then, at least; and of more symbols, times one over the root of their number, which random ones have."""
+_LEAST_FREE = 12
+"""Symbols, below which only usual spacings are tried."""
 _USUAL = 3.0
 """Logarithm of how much likelier a usual spacing is than any other one."""
-_NEARLY, _STEPS = 4e-3, 17
-"""Of these spacings, by how much they may be off, and how many between are tried."""
 
 _Reals = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -280,12 +273,12 @@ def levels_of_word(means: _Reals) -> float:
     free = count - parameters
     if free < _LEAST_LEFT or not float(np.ptp(means)) > 0:
         return best
-    smooth = _smooth_likelihood(means)
+    smooth = smooth_likelihood(means)
     for order in _ORDERS:
         left, numbers = _fit_circle(means, order, taps)
         if math.isfinite(left):
             left *= math.sqrt(count / free)
-            found = _level_likelihood(left, numbers, order, parameters) - smooth
+            found = level_likelihood(left, numbers, order, parameters) - smooth
             changes = float(np.mean(numbers != np.roll(numbers, 1)))
             best = max(best, found * changes * free / count if found > 0 else found)
     return best
@@ -349,7 +342,7 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int, begin: int = 0)
             if fit.error < _TWO:
                 break
     # Of a pattern that repeats neighbours tell nothing, and of few symbols little.
-    fewest = _LEAST_MANY if found else 2
+    fewest = LEAST_MANY if found else 2
     if not found or max(fit.evidence for fit in found) < _PLAIN * count:
         lattice = _fit_lattice(keyed, starts + step / 2, symbol_rate, fewest)
         found += [] if lattice is None else [lattice]
@@ -404,44 +397,6 @@ def _changed_at(fit: LevelFit) -> int:
     return 1
 
 
-def _smooth_likelihood(values: _Reals) -> float:
-    """Return the log-likelihood of values by the best of three densities without levels, less what two numbers cost."""
-    count = len(values)
-    ordered = np.sort(values)
-    reach, mean = float(ordered[-1] - ordered[0]), float(values.mean())
-    if not reach > 0:
-        return math.inf
-    away = values - float(ordered[(count - 1) // 2] + ordered[count // 2]) / 2
-    beside = values - mean
-    spread = math.sqrt(float(beside @ beside) / count)
-    uniform = -math.log(reach)
-    normal = -math.log(spread) - _NORMAL
-    laplace = -math.log(2 * float(np.mean(np.abs(away)))) - 1
-    return count * max(uniform, normal, laplace) - math.log(count)
-
-
-def _level_likelihood(left: float, numbers: _Ints, levels: int, parameters: int) -> float:
-    """Return the log-likelihood of levels with normal errors, less what the parameters cost.
-
-    Args:
-        left: RMS error, Hz.
-        numbers: int64 [n], level of each symbol.
-        levels: how many there are.
-        parameters: numbers that were fitted, beside the shares of the levels.
-    """
-    count = len(numbers)
-    shares = np.bincount(numbers, minlength=levels)[:levels] / count
-    shares = shares[shares > 0]
-    entropy = -float(shares @ np.log(shares))
-    cost = 0.5 * math.log(count)
-    # Shares are fitted where there are few levels, and equal where there are many.
-    if (levels - 1) * cost > count * (math.log(levels) - entropy):
-        chosen = count * math.log(levels)
-    else:
-        chosen = count * entropy + (levels - 1) * cost
-    return -count * (math.log(max(left, 1e-9)) + _NORMAL) - chosen - parameters * cost
-
-
 def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> LevelFit | None:
     """Return the fit of so many levels to averages over symbols, decided and fitted in turns."""
     count = len(means)
@@ -466,7 +421,7 @@ def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> L
         return None
     own = solved.points[_TAPS : count - _TAPS] - solved.points[_TAPS : count - _TAPS].mean()
     seen = float(own @ eye[_TAPS : count - _TAPS]) / float(own @ own)
-    evidence = _level_likelihood(left, numbers[_TAPS : count - _TAPS], levels, 2 * _TAPS + 3)
+    evidence = level_likelihood(left, numbers[_TAPS : count - _TAPS], levels, 2 * _TAPS + 3)
     return LevelFit(
         levels=levels,
         rate=symbol_rate,
@@ -475,7 +430,7 @@ def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> L
         eye=seen,
         main=main / half,
         error=left / half,
-        evidence=evidence - _smooth_likelihood(inner),
+        evidence=evidence - smooth_likelihood(inner),
         numbers=numbers,
         seen=levels,
         likely=1.0,
@@ -536,9 +491,9 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
         fit = _on_lattice(inside, symbol_rate, fewest) if len(inside) >= _LEAST_SLOW else None
         if fit is not None and (best is None or fit.error < best.error) and not (mean and fit.swept > _SWEPT):
             best = fit
-        if best is not None and (best.error < _PRECISE or best.levels < _LEAST_MANY):
+        if best is not None and (best.error < _PRECISE or best.levels < LEAST_MANY):
             break
-        fewest = _LEAST_MANY
+        fewest = LEAST_MANY
     return best
 
 
@@ -553,9 +508,9 @@ def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | N
     reach = high - low
     if not reach > 0:
         return None
-    usual, tried = _usual_spacing(inside, symbol_rate)
+    usual, tried = usual_spacing(inside, symbol_rate)
     best = _spaced_by(inside, usual, tried, symbol_rate, fewest) if tried else None
-    if count < _LEAST_FREE or (tried and count < _FEW):
+    if count < _LEAST_FREE or (tried and count < FEW):
         return best
     if best is not None and not _is_usual(best, usual):
         best = None
@@ -568,8 +523,8 @@ def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | N
 
 def _is_usual(fit: LevelFit, spacing: float) -> bool:
     """Return whether a fit is of many tones with a usual spacing: pieces of a sweep are evenly spaced as well."""
-    near = abs(2 * fit.half / spacing - 1) < 2 * _NEARLY
-    return near and fit.seen >= _LEAST_MANY and fit.swept <= _SWEPT
+    near = abs(2 * fit.half / spacing - 1) < 2 * NEARLY
+    return near and fit.seen >= LEAST_MANY and fit.swept <= _SWEPT
 
 
 def _spaced_by(
@@ -586,18 +541,18 @@ def _spaced_by(
         if not spacing > 0:
             return None
     away = inside - numbers * spacing - offset
-    strays = round(_strays(np.abs(away) / spacing) * count / 2)
+    strays = round(stray_share(np.abs(away) / spacing) * count / 2)
     inner = np.sort(numbers)[strays : count - strays]
     if not len(inner):
         return None
-    lowest, highest = _without_stray_ends(inner.astype(np.int64), float(away.std()) / spacing)
+    lowest, highest = without_stray_ends(inner.astype(np.int64), float(away.std()) / spacing)
     seen = highest - lowest + 1
     if seen < fewest:
         return None
     left = float(np.sqrt(np.sum(np.square(away)) / max(1, count - 3)))
     placed = np.clip(numbers - lowest, 0, seen - 1).astype(np.int64)
-    evidence = _level_likelihood(left, placed, seen, 4) - _smooth_likelihood(inside)
-    levels, likely = _number_of_tones(seen, count, symbol_rate) if seen >= _LEAST_MANY else (seen, 1.0)
+    evidence = level_likelihood(left, placed, seen, 4) - smooth_likelihood(inside)
+    levels, likely = number_of_tones(seen, count, symbol_rate) if seen >= LEAST_MANY else (seen, 1.0)
     middle = offset + spacing * (lowest + highest) / 2
     return LevelFit(
         levels=levels,
@@ -615,41 +570,6 @@ def _spaced_by(
     )
 
 
-def _without_stray_ends(numbers: _Ints, error: float) -> tuple[int, int]:
-    """Return the lowest and the highest level, without one at an end that errors of its neighbour explain.
-
-    Such a one has far fewer symbols than the others have on average.
-
-    Args:
-        numbers: int64 [n], levels in ascending order.
-        error: standard deviation of frequencies from their level, in spacings.
-    """
-    counts = np.bincount(numbers - numbers[0])
-    first, last = 0, len(counts) - 1
-    for _ in range(_STRAY_ENDS if error > _ERRS else 0):
-        if last - first < _LEAST_MANY:
-            break
-        rare = _RARE_END * counts[first : last + 1].sum() / (last - first + 1)
-        first, last = first + int(counts[first] < rare), last - int(counts[last] < rare)
-    return int(numbers[0]) + first, int(numbers[0]) + last
-
-
-def _strays(away: _Reals) -> float:
-    """Return the share of frequencies that are none of the tones, where noise took the place of one.
-
-    Those are anywhere between two levels, evenly. Of normal errors, whose deviation the median tells, some are far from
-    a level as well; and a share that is counted is right to a standard deviation, by which it is taken less.
-
-    Args:
-        away: float64 [n], distance from the nearest level, in spacings, 0 to 0.5.
-    """
-    usual = math.erfc(_FAR * _QUARTILE / max(median(away), 1e-9) / math.sqrt(2))
-    evenly, far = 1 - 2 * _FAR, float(np.mean(away >= _FAR))
-    if far <= usual or usual >= evenly:
-        return 0.0
-    return max(0.0, far - usual - math.sqrt(far * (1 - far) / len(away))) / (evenly - usual)
-
-
 def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
     """Return the spacing of levels, Hz, and how many were tried; 0 where they are not evenly spaced."""
     # Spacings per reach, in steps of an eighth: a histogram's transform.
@@ -663,44 +583,3 @@ def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
     while best + 1 < len(sums) and sums[best + 1] > sums[best]:
         best += 1
     return reach * _FIRST / best, len(sums)
-
-
-def _usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
-    """Return what `_spaced` does, of the spacings that systems have; 0 where none of them shows.
-
-    Tones that are told apart without their phase are a symbol rate apart, or a multiple of it. Of few symbols any
-    narrow spacing would fit.
-    """
-    near = 1 + np.linspace(-_NEARLY, _NEARLY, _STEPS)
-    least = _EVEN_FEW if len(inside) < _FEW else _EVEN_MANY / math.sqrt(len(inside))
-    spacings = (np.array(_INDICES)[:, None] * near * symbol_rate).ravel()
-    turns = inside / spacings[:, None]
-    # Single precision takes a tenth of the time.
-    angles = (2 * math.pi * (turns - np.rint(turns))).astype(np.float32)
-    even = np.hypot(np.cos(angles).mean(axis=1), np.sin(angles).mean(axis=1))
-    if len(inside) < _FEW:  # the widest one that is even
-        clear = np.flatnonzero(even > least)
-        top = int(clear[0]) if len(clear) else 0
-        top = top // _STEPS * _STEPS
-        best = top + int(np.argmax(even[top : top + _STEPS]))
-    else:
-        best = int(np.argmax(even))
-    return (float(spacings[best]), len(spacings)) if even[best] > least else (0.0, 0)
-
-
-def _number_of_tones(seen: int, count: int, symbol_rate: float = math.nan) -> tuple[int, float]:
-    """Return how many tones there likely are where so many were seen from the lowest to the highest, and how likely.
-
-    Of m tones sent alike, n symbols reach over exactly k with the probability (m - k + 1)
-    ((k/m)^n - 2 ((k-1)/m)^n + ((k-2)/m)^n).
-    """
-    tones = np.arange(seen, max(_MOST_TONES, seen) + 1)
-    logs = [count * np.log(np.maximum(seen - less, 1e-9) / tones) for less in (0, 1, 2)]
-    inside = 1 - 2 * np.exp(logs[1] - logs[0]) + np.exp(logs[2] - logs[0])
-    is_jt65 = any(abs(symbol_rate / one - 1) < _JT65_WITHIN for one in _JT65_RATES)
-    usual = _JT65 if is_jt65 else _USUAL_TONES
-    prior = np.array([usual.get(int(one), 0.0) + _OTHER_TONES for one in tones])
-    worth = np.log(prior) + np.log(tones - seen + 1) + logs[0] + np.log(np.maximum(inside, 1e-12))
-    shares = np.exp(worth - worth.max())
-    best = int(np.argmax(shares))
-    return int(tones[best]), float(shares[best] / shares.sum())

@@ -17,8 +17,12 @@ from amrq.scan.records import EmissionRecord
 
 __all__ = [
     "ALIKE",
+    "FAINT",
+    "LINES",
     "MOST_WHOLE",
     "OPPOSITE",
+    "SPLATTER",
+    "TOGETHER",
     "Part",
     "bridged",
     "capped",
@@ -27,12 +31,23 @@ __all__ = [
     "energy",
     "halves",
     "joined",
+    "keyed_alike",
     "largest",
     "likeness_of",
     "spread",
     "union",
+    "unsaid",
 ]
 
+FAINT, SPLATTER = 1e-4, 3e-3
+"""Of the strongest one's energy: what has less is counted, and not listed; and of a signal's: what is weaker and near
+belongs to it."""
+TOGETHER = 0.5
+"""Of the shorter one's time, two parts of one signal are on together; and confidence that makes parts one signal."""
+LINES = (UNKNOWN, "carrier")
+"""What a line is called."""
+_SAME_RATE = 0.01
+"""Of a symbol rate, by which two are one."""
 _TAILS = 5e-4
 """Of the power of parts that are made one, beyond either edge of the whole."""
 
@@ -274,3 +289,17 @@ def capped(record: EmissionRecord) -> EmissionRecord:
     families = {name: part * share for name, share in record.families.items()}
     families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
     return replace(record, confidence=MOST_WHOLE, families=families)
+
+
+def keyed_alike(one: EmissionRecord, other: EmissionRecord) -> bool:
+    """Return whether one of two emissions is keyed on and off, and the other one may be so with its symbol rate."""
+    families = {one.family, other.family}
+    if "ook" not in families or not families <= {"ook", *LINES}:
+        return False
+    rates = one.symbol_rate, other.symbol_rate
+    return rates[0] is None or rates[1] is None or abs(rates[0] / rates[1] - 1) < _SAME_RATE
+
+
+def unsaid(whole: EmissionRecord) -> str:
+    """Return why what has no sure name is not named."""
+    return whole.reason if whole.label == UNKNOWN else f"perhaps {whole.label}"

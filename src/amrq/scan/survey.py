@@ -24,11 +24,14 @@ from amrq.model import UNKNOWN
 from amrq.protocols import Measure
 from amrq.recordings import UpperHalf
 from amrq.scan.lines_together import families_of_lines, without_name
-from amrq.scan.mirrored_sidebands import mirrored_sidebands
 from amrq.scan.parts import (
     ALIKE,
+    FAINT,
+    LINES,
     MOST_WHOLE,
     OPPOSITE,
+    SPLATTER,
+    TOGETHER,
     Part,
     bridged,
     capped,
@@ -36,11 +39,14 @@ from amrq.scan.parts import (
     crowd,
     energy,
     halves,
+    keyed_alike,
     largest,
     likeness_of,
     union,
+    unsaid,
 )
 from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples
+from amrq.scan.recorded_sides import RecordedSides
 from amrq.scan.records import EmissionRecord, ScanEvent, with_findings
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import ScanOptions
@@ -59,16 +65,13 @@ _ALONE = 0.9
 """Of the power above the noise: a signal that holds more is the recording's one signal."""
 _MISSED = 0.5
 """Of the power above the noise: where the detector's emissions hold less, most of what is there was not found."""
-_FAINT = 1e-4
-"""Of the strongest one's energy: what has less is counted, and not listed."""
-_SPLATTER, _BESIDE = 3e-3, 1.0
-"""Of a signal's energy, and of its width: what is weaker and as near belongs to it."""
-_TOGETHER, _GAP = 0.5, 0.6
-"""Of the shorter one's time, two parts of one signal are on together; of the narrower one's width, they are apart at
-most."""
-_SAME_RATE, _TONES_ALIKE, _BY_TURNS = 0.01, 5.0, -0.6
-"""Of a symbol rate, by which two are one; times the energy of a tone that the other one has at most; and correlation of
-their powers, at most: of two of four tones it is a third."""
+_BESIDE = 1.0
+"""Of a signal's width: what is as near, and much weaker, belongs to it."""
+_GAP = 0.6
+"""Of the narrower one's width, that two parts of one signal are apart at most."""
+_TONES_ALIKE, _BY_TURNS = 5.0, -0.6
+"""Times the energy of a tone that the other one has at most; and correlation of their powers, at most: of two of four
+tones it is a third."""
 _SAME_PLACE = 0.5
 """Of the narrower one's width: what overlaps by so much, at another time, is in the same place."""
 _LONGER = 4
@@ -82,11 +85,9 @@ _OF_CROWD, _NO_CROWD = 3, (UNKNOWN, _NOISE, "carrier")
 """Emissions of a crowd that are looked at, and what its first must not be: tones of a voice are carriers, too."""
 _OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", "LSB")
 """The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
-_LINE, _LINES = 0.02, (UNKNOWN, "carrier")
-"""Of the strongest one's energy, that a line of a signal has at least; what a line is called."""
+_LINE = 0.02
+"""Of the strongest one's energy, that a line of a signal has at least."""
 _FEW_LINES = 3
-_CARRIER, _AUDIO = 1500.0, 12e3
-"""Hz: as wide is at most what may be a carrier with sidebands; as far from it, what may be one of these."""
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
 _SAME_SYMBOLS = {"pi4dqpsk": "pi/4-DQPSK", "oqpsk": "OQPSK", "dsss": "DSSS"}
@@ -105,13 +106,6 @@ _LONG, _NARROW, _WIDE = 1 << 19, 0.05, 0.05
 """Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it; and
 of the band, that a code is as wide as at least."""
 _BURIED = "nothing of it stands out of the noise: all of the recording repeats a code."
-
-
-_RAISED, _DEVIATIONS, _UNEVEN, _SPREADS = 0.15, 6.0, 0.03, 4
-"""Of a carrier's energy, that what stands about it has at least; deviations of the mean spectrum, and the share of it
-that a floor may be off, which are chance; bins that a line is spread over, to either side."""
-_SIDED, _AS_STRONG = ("ook", "am", "pulse", "dsss"), 3.0
-"""What has a carrier with sidebands, or lines, that mirror each other; and how much stronger one of them is at most."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +218,7 @@ class _Search:
         models = IdentifyModels(classifier, family_model(options.family_model))
         self._scanner = BandScanner(sample_rate, centre_hz, options, classifier=classifier)
         self._looks = RecordedLooks(samples, self._rate, self._scanner, models)
+        self._sides = RecordedSides(samples, self._rate, self._looks)
         most = max(_FEWEST_BINS, samples.length // _SPECTRA)
         self._bins = max(_FEWEST_BINS, 1 << min(int(math.log2(most)), int(math.log2(_BINS))))
         self._sums: _Reals = np.zeros(self._bins)
@@ -298,7 +293,7 @@ class _Search:
             noise = whole is not None and whole.label == _NOISE
             said = () if noise else ("nothing stands out of the noise: it is too short or too weak.",)
             if whole is not None and not noise and whole.reason:
-                said = (f"no emission was found in it, and all of it together is unclear: {_unsaid(whole)}.",)
+                said = (f"no emission was found in it, and all of it together is unclear: {unsaid(whole)}.",)
             return replace(plain, noise=noise, doubts=said)
         rest = [one for one in merged if one is not main and not self._splatter(one, main)]
         sums = main.energy + sum(one.energy for one in rest)
@@ -321,8 +316,8 @@ class _Search:
         of_lines = self._lines_as_one(lines, record, at, above)
         together = (
             of_lines
-            or self._with_sidebands(main, record)
-            or self._with_far_sidebands(main, record, rest, at, above)
+            or self._sides.with_sidebands(main, record)
+            or self._sides.with_far_sidebands(main, record, rest, at, above)
         )
         if together is not None:
             main, record = together
@@ -332,7 +327,8 @@ class _Search:
             ]
             share = main.energy / max(sums, 1e-300)
         elif record.family == "carrier" and (
-            self._has_beside(main, rest) or self._has_around(main, rest, at, spectrum)
+            self._sides.has_beside(main, rest)
+            or self._sides.has_around(main, rest, at, spectrum, self._spectra)
         ):
             record = capped(record)
         if main.pieces > 1 and named is None:
@@ -346,7 +342,7 @@ class _Search:
         A line that shows beside it, however strong it is, may be the receiver's.
         """
         main, listed = found.main, [one for one in (found.main, *found.others) if one is not None]
-        if main is not None and not (main.family in _LINES or self._doubtful(main)):
+        if main is not None and not (main.family in LINES or self._doubtful(main)):
             return found
         if main is not None and main.family == "linear":
             return found  # symbols that are received are not below the noise
@@ -401,7 +397,7 @@ class _Search:
         self, lines: list[Part], record: EmissionRecord, at: _Reals, above: _Reals
     ) -> tuple[Part, EmissionRecord] | None:
         """Return what lines are as one signal, where they are one: slow tones, or a carrier with sidebands."""
-        if record.family not in _LINES:
+        if record.family not in LINES:
             return None
         step = self._rate / self._bins
         families = families_of_lines(lines, self._samples.read, self._samples.length, self._rate, step)
@@ -409,75 +405,9 @@ class _Search:
             return None
         whole = functools.reduce(lambda one, other: union(one, other, at, above), lines)
         found = self._looks.identified(whole)
-        if found.family in families and found.confidence >= _TOGETHER:
+        if found.family in families and found.confidence >= TOGETHER:
             return whole, found
         return (whole, without_name(whole.record)) if len(families) > 1 and len(lines) > _FEW_LINES else None
-
-    def _with_sidebands(self, main: Part, record: EmissionRecord) -> tuple[Part, EmissionRecord] | None:
-        """Return a carrier and its sidebands as one signal, where it has some; if that has no name, no sure carrier."""
-        if record.family not in _LINES or main.width > _CARRIER:
-            return None
-        edges = record.lower, record.upper
-        found = mirrored_sidebands(self._samples.read, main.stretches, self._rate, edges)
-        if found is None:
-            return None
-        if not found.certain:
-            return main, capped(record)
-        lower, upper = found.centre - found.reach, found.centre + found.reach
-        whole = replace(main, record=replace(main.record, lower=lower, upper=upper))
-        named = self._looks.identified(whole)
-        if named.family in found.families and named.confidence >= _TOGETHER:
-            return whole, named
-        return main, capped(record)
-
-    def _with_far_sidebands(
-        self, main: Part, record: EmissionRecord, rest: Sequence[Part], at: _Reals, above: _Reals
-    ) -> tuple[Part, EmissionRecord] | None:
-        """Return a carrier and what lies on both of its sides as far and as strong: fast keys, or one line of several.
-
-        If all of it together has no name that such sidebands have, it is no sure carrier.
-        """
-        if record.family != "carrier":
-            return None
-        centre = record.centre
-        sides = [
-            one
-            for one in rest
-            if _SPLATTER * main.energy < one.energy and _has_mirror(one, centre, at, above)
-        ]
-        if not sides:
-            return None
-        reach = max(max(one.record.upper - centre, centre - one.record.lower) for one in sides)
-        whole = replace(main, record=replace(main.record, lower=centre - reach, upper=centre + reach))
-        if centre - reach > -self._rate / 2 and centre + reach < self._rate / 2:
-            named = self._looks.identified(whole)
-            if named.family in _SIDED and named.confidence >= _TOGETHER:
-                return whole, named
-        return main, capped(record)
-
-    def _has_beside(self, main: Part, rest: Sequence[Part]) -> bool:
-        """Return whether something lies beside a carrier that may be a sideband of it; what is faint, on both sides."""
-        near = [one for one in rest if abs(one.record.centre - main.record.centre) < _AUDIO]
-        below = {one.record.centre < main.record.centre for one in near if one.energy > _FAINT * main.energy}
-        return len(below) > 1 or any(one.energy > _SPLATTER * main.energy for one in near)
-
-    def _has_around(self, main: Part, rest: Sequence[Part], at: _Reals, spectrum: _Reals) -> bool:
-        """Return whether a part of a carrier's power stands about it: sidebands, too weak to be found as emissions."""
-        floor, away = float(np.median(spectrum)), np.abs(at - main.record.centre)
-        step = at[1] - at[0]
-        free = away > main.width / 2 + _SPREADS * step
-        for one in rest:
-            free &= (at < one.record.lower - step) | (at > one.record.upper + step)
-        reach = 2 * _SPREADS * step
-        while reach < self._rate / 2:
-            inside = free & (away < reach)
-            count = int(np.count_nonzero(inside))
-            excess = float((spectrum[inside] - floor).sum())
-            chance = floor * (_DEVIATIONS * math.sqrt(count / max(1, self._spectra)) + _UNEVEN * count)
-            if excess > max(_RAISED * main.energy, chance):
-                return True
-            reach *= 2
-        return False
 
     def _in_crowd(
         self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
@@ -537,13 +467,13 @@ class _Search:
     def _splatter(one: Part, main: Part) -> bool:
         """Return whether a weak emission beside or within a strong one is a part of it."""
         near = abs(one.record.centre - main.record.centre) < (0.5 + _BESIDE) * main.width
-        return near and one.energy < _SPLATTER * main.energy
+        return near and one.energy < SPLATTER * main.energy
 
     def _listed(
         self, found: Survey, others: Sequence[Part], main_energy: float, doubts: tuple[str, ...]
     ) -> Survey:
         ordered = sorted(others, key=lambda one: -one.energy)
-        kept = [one.record for one in ordered if one.energy >= _FAINT * main_energy]
+        kept = [one.record for one in ordered if one.energy >= FAINT * main_energy]
         return replace(
             found, others=tuple(kept), fainter=len(ordered) - len(kept), doubts=(*found.doubts, *doubts)
         )
@@ -590,7 +520,7 @@ class _Search:
             while joined:
                 joined = False
                 for other in left:
-                    if other.energy > _SPLATTER * one.energy and self._belong(one, other):
+                    if other.energy > SPLATTER * one.energy and self._belong(one, other):
                         left.remove(other)
                         tones = (one.record, other.record) if self._by_turns(one, other) else ()
                         one, joined = replace(union(one, other, at, above), tones=tones), True
@@ -604,7 +534,7 @@ class _Search:
         overlap = min(a.upper, b.upper) - max(a.lower, b.lower)
         narrower = min(one.width, other.width)
         together = common_time(one.stretches, other.stretches) / max(1, min(one.time, other.time))
-        if together < _TOGETHER:
+        if together < TOGETHER:
             return overlap > _SAME_PLACE * narrower
         if overlap > 0:
             return True
@@ -619,7 +549,7 @@ class _Search:
         a, b = one.record, other.record
         apart = max(a.lower, b.lower) > min(a.upper, b.upper)
         alike = max(one.energy, other.energy) < _TONES_ALIKE * min(one.energy, other.energy)
-        if one.pieces + other.pieces > 2 or not (apart and alike and _keyed_alike(a, b)):
+        if one.pieces + other.pieces > 2 or not (apart and alike and keyed_alike(a, b)):
             return False
         same = a.symbol_rate is not None and b.symbol_rate is not None
         return self._likeness(one, other) < (OPPOSITE if same else _BY_TURNS)
@@ -666,29 +596,3 @@ class _Search:
         found = self._looks.identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
         return capped(found)
-
-
-def _keyed_alike(one: EmissionRecord, other: EmissionRecord) -> bool:
-    """Return whether one of two emissions is keyed on and off, and the other one may be so with its symbol rate."""
-    families = {one.family, other.family}
-    if "ook" not in families or not families <= {"ook", *_LINES}:
-        return False
-    rates = one.symbol_rate, other.symbol_rate
-    return rates[0] is None or rates[1] is None or abs(rates[0] / rates[1] - 1) < _SAME_RATE
-
-
-def _unsaid(whole: EmissionRecord) -> str:
-    """Return why what has no sure name is not named."""
-    return whole.reason if whole.label == UNKNOWN else f"perhaps {whole.label}"
-
-
-def _has_mirror(one: Part, centre: float, at: _Reals, above: _Reals) -> bool:
-    """Return whether as far from a centre on the other side is as much power, within a factor."""
-    lower, upper = 2 * centre - one.record.upper, 2 * centre - one.record.lower
-    if lower <= centre <= upper:
-        return False
-    step = at[1] - at[0]
-    wide = (at >= lower - step) & (at <= upper + step)
-    there = (at >= one.record.lower - step) & (at <= one.record.upper + step)
-    ratio = float(above[wide].sum()) / max(float(above[there].sum()), 1e-300)
-    return 1 / _AS_STRONG < ratio < _AS_STRONG

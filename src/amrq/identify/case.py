@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A look with what it was received as, which families are told by."""
+
+from functools import cached_property
+
+from amrq.identify.look import EmissionLook
+from amrq.identify.received import ReceivedLinear, receive_linear
+
+__all__ = ["Case"]
+
+_A_TURN, _HALF_TURNS = 0.12, 0.6
+"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most."""
+_NOT_RECEIVED = ReceivedLinear()
+_RECEIVED_AS_PHASES = ("QPSK", "8PSK", "16PSK")
+
+
+class Case:
+    """A look, with what it was received as, for the families' numbers.
+
+    Args:
+        look: the look.
+        equaliser: a linear signal is equalised where it needs that and the look is thorough: not where a model takes it
+            for something else, since that costs most of all.
+    """
+
+    def __init__(self, look: EmissionLook, equaliser: bool = True) -> None:
+        self.look = look
+        self._equaliser = equaliser
+        self._eighths: dict[float, float] = {}
+
+    @cached_property
+    def received(self) -> ReceivedLinear:
+        """What it is received as."""
+        return receive_linear(self.look, self._equaliser)
+
+    def received_already(self) -> ReceivedLinear:
+        """Return what it was received as; where it was not received, that nothing was clear."""
+        found: ReceivedLinear = self.__dict__.get("received", _NOT_RECEIVED)
+        return found
+
+    def eighths(self) -> float:
+        """Return the logarithm of the odds of pi/4-DQPSK against QPSK, by lines where a symbol rate is known.
+
+        What is as strong in its square has no turns of a quarter, and what has none of an eighth neither has a line.
+        """
+        received, rate = self.received_already(), None
+        if received.clear:
+            rate = received.symbol_rate if self._turns() else None
+        elif self.has("phase_keying") and self.look.phase_keying.kind == "pi/4-dqpsk":
+            rate = self.look.phase_keying.symbol_rate
+        if not rate:
+            return 0.0
+        if rate not in self._eighths:
+            self._eighths[rate] = self.look.quarter_turns(rate).odds
+        return self._eighths[rate]
+
+    def may_be_eighths(self) -> bool:
+        """Return whether what it was received as has turns of a quarter or an eighth: pi/4-DQPSK may be received so."""
+        return self.received_already().label in _RECEIVED_AS_PHASES and self._turns()
+
+    def _turns(self) -> bool:
+        """Return whether symbols have turns of a quarter or an eighth, and not of a half alone."""
+        received = self.received_already()
+        fourth, square = received.turn
+        return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > _A_TURN)
+
+    def product(self) -> float:
+        """Return the look's bandwidths times seconds: so much independent evidence there is."""
+        return self.look.bandwidth * len(self.look.iq) / self.look.sample_rate
+
+    def has(self, *measures: str) -> bool:
+        """Return whether measures of the look were taken."""
+        return all(name in self.look.__dict__ for name in measures)
