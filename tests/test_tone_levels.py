@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.measure import measure_frequency_keying
-from amrq.measure.tone_levels import _number_of_tones
+from amrq.measure import measure_frequency_keying, tone_count
 from amrq.signals import received_signal
 
 RATE = 48e3
@@ -120,12 +119,12 @@ def test_outermost_tones_beyond_the_edges_of_a_box_are_seen() -> None:
 
 def test_the_likeliest_number_of_tones_by_those_that_were_seen() -> None:
     # All of 16 are seen in 400 symbols, 15 of 16 often in 40; 40 of 64 symbols seldom reach over all of 37 alone.
-    assert _number_of_tones(16, 400) == (16, pytest.approx(1.0, abs=1e-3))
-    assert _number_of_tones(15, 40)[0] == 16
-    assert _number_of_tones(15, 4000)[0] == 15
-    assert _number_of_tones(61, 64)[0] == 64
+    assert tone_count.number_of_tones(16, 400) == (16, pytest.approx(1.0, abs=1e-3))
+    assert tone_count.number_of_tones(15, 40)[0] == 16
+    assert tone_count.number_of_tones(15, 4000)[0] == 15
+    assert tone_count.number_of_tones(61, 64)[0] == 64
     # At the symbol rate of JT65 there are its 65 tones, elsewhere the 64 of Olivia and others.
-    assert [_number_of_tones(50, 10, rate)[0] for rate in (31.25, 2.69, 5.39)] == [64, 65, 65]
+    assert [tone_count.number_of_tones(50, 10, rate)[0] for rate in (31.25, 2.69, 5.39)] == [64, 65, 65]
 
 
 def test_a_box_that_is_too_wide_does_not_let_noise_in() -> None:
