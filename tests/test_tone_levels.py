@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.measure import measure_frequency_keying, tone_count
+from amrq.measure import measure_frequency_keying, tone_count, tone_levels
 from amrq.signals import received_signal
 
 RATE = 48e3
@@ -185,3 +185,12 @@ def test_phase_keying_with_turns_of_a_quarter_is_no_msk() -> None:
         iq = np.exp(1j * np.cumsum(turns)) + random[1].standard_normal((6000, 2)) @ [0.1, 0.1j]
         found = measure_frequency_keying(iq.astype(np.complex64), 50e3, bandwidth)
         assert found.index == pytest.approx(0.5, rel=0.1) and found.confidence > 0.5
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("turn", [-1, 1j], ids=["half of the sample rate", "a quarter"])
+def test_what_is_beside_the_band_alone_has_no_levels(turn: complex) -> None:
+    iq = (np.array(turn, np.complex64) ** (np.arange(8192) % 4)).astype(
+        np.complex64
+    )  # nothing at all about 0 Hz
+    assert measure_frequency_keying(iq, 1e3, 200.0).levels is None

@@ -179,6 +179,8 @@ class KeyedSamples:
         smooth = sums[size:] - sums[:-size]
         least = min(_ON, max(_FADED, _OVER_NOISE * self.noise))
         on = np.flatnonzero(smooth > least * float(np.sort(smooth)[int(0.9 * (len(smooth) - 1))]))
+        if not len(on):  # all of it is beside the band
+            return self
         first, last = int(on[0]), int(on[-1]) + size
         away = len(self) - (last - first)
         if away < size or last - first < _LEAST_ON:
