@@ -194,3 +194,10 @@ def test_what_is_beside_the_band_alone_has_no_levels(turn: complex) -> None:
         np.complex64
     )  # nothing at all about 0 Hz
     assert measure_frequency_keying(iq, 1e3, 200.0).levels is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_word_with_hardly_any_other_symbols_has_no_levels() -> None:
+    means = np.zeros(64)
+    means[3] = 1.0
+    assert tone_levels.levels_of_word(means) < 0

@@ -292,6 +292,8 @@ def _fit_circle(means: _Reals, levels: int, taps: int) -> tuple[float, _Ints]:
     centre, half = (low + high) / 2, (high - low) / 2 / top
     rest, left = means, math.inf
     numbers = np.zeros(len(means), np.int64)
+    if not half > 0:
+        return left, numbers
     around = (np.arange(len(means)) + np.arange(-taps, taps + 1)[:, None]) % len(means)
     matrix, ridge = np.ones((2 * taps + 2, len(means))), _ridge(2 * taps + 1) + 1e-6 * np.eye(2 * taps + 2)
     for _ in range(_ROUNDS):
