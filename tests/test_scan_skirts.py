@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.scan import BandScanner, EmissionRecord, combs
+from amrq.scan import BandScanner, EmissionRecord, combs, skirts
 
 RATE = 1e6
 COUNT = 700_000
@@ -77,3 +77,8 @@ def test_carriers_on_a_grid_are_their_own() -> None:
 
 def test_samples_that_have_gone_do_not_repeat() -> None:
     assert not combs.repeats(np.zeros(0, np.complex64), RATE, 1e-3, 60e3)
+
+
+def test_what_has_no_width_has_no_twin() -> None:
+    iq = (rng(6).normal(size=(4096, 2)) @ np.array([1, 1j])).astype(np.complex64)
+    assert not skirts.is_mirrored(iq, 1.0, (0.1, 0.1), (-0.05, 0.05), (1.0, 1.0))

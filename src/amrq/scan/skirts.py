@@ -108,6 +108,8 @@ def is_mirrored(
     False
     """
     step = (skirt[1] - skirt[0]) / _BINS
+    if not step > 0:
+        return False
     size = 1 << max(5, math.ceil(math.log2(sample_rate / step)))
     while size > 32 and len(iq) < (_FEWEST + 1) * size // 2:
         size //= 2
