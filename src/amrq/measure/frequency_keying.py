@@ -182,9 +182,10 @@ def measure_frequency_keying(
         if rest > _RESTED * len(keyed):
             # A carrier before the keys narrows the band that is looked at, and hides their clock.
             keys = keyed_samples(iq[int(rest * sample_rate / keyed.rate) :], sample_rate, given)
-            later = _measured(keys, _clock_of(keys), False, slow)
+            clocks = _clock_of(keys)
+            later = _measured(keys, clocks, False, slow)
             if later.levels_confidence > found.levels_confidence:
-                found, keyed, rates = later, keys, _clock_of(keys)
+                found, keyed, rates = later, keys, clocks
     if not known and found.levels_confidence > _SURE_LEVELS and keyed.width >= given:
         found = _with_tones_beyond(found, iq, sample_rate, keyed)
     if not closed or found.levels_confidence > _SURE_LEVELS or keyed.envelope > _SHAPED_ENVELOPE:
