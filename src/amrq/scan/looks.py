@@ -18,7 +18,7 @@ from amrq.channel import Channel, ChannelSamples, SampleRing, extract, extract_a
 from amrq.classifier import Classifier
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance, IdentifyModels, identify_emission
-from amrq.measure import measure_emission
+from amrq.measure import measure_emission, turned
 from amrq.model import UNKNOWN
 from amrq.scan.records import EmissionRecord, KnownEmission
 from amrq.scan.slow_channels import SlowChannels
@@ -71,8 +71,7 @@ def _narrowed(
         one = extract(channel.iq, rate, found.centre, passes)
         iq, rate, step = one.iq, one.sample_rate, one.step * channel.step
     else:
-        turned = np.exp(-2j * np.pi * found.centre / rate * np.arange(len(channel.iq)))
-        iq, step = (channel.iq * turned).astype(np.complex64), channel.step
+        iq, step = turned(channel.iq, -found.centre / rate), channel.step
     return ChannelSamples(iq, rate, channel.start, middle, step), record
 
 
