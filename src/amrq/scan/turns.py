@@ -250,15 +250,17 @@ class TurnTaker:
         if measures.get("centre") is not None:  # from the middle of the band, as all places are
             measures["centre"] = float(measures["centre"] or 0.0) + channel.centre
         first, rate = not known.findings, self._table.sample_rate
-        since, until = channel.start / rate, channel.place(len(channel.iq)) / rate
-        if self._looker.is_long(rate * since, rate * until) and known.findings.lie_within(since):
+        start, stop = channel.start, channel.place(len(channel.iq))
+        began = start / rate
+        if self._looker.is_long(start, stop) and known.findings.lie_within(began):
             known.findings, known.found_before = Findings(), 0  # of the same samples this one says more
         if changed and identity.label != before.label:  # it has become another one
             if len(known.findings) > known.found_before:
                 known.findings.forget_recent()
             else:
                 known.findings = Findings()
-        known.findings.add(identity, measures, min(until, before.stop / rate, self._table.seconds), since)
+        until = min(stop / rate, before.stop / rate, self._table.seconds)
+        known.findings.add(identity, measures, until, began)
         now_known = known.findings.fields()
         since = before.since
         if now_known["label"] != before.label:
