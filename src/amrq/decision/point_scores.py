@@ -179,8 +179,7 @@ def make_table(points: NDArray[np.complex128], level: int) -> PointTable:
     across, along = (PointAxis.of(middle, parts, amplitude, noise) for parts in (points.real, points.imag))
     total, density = across.total(along)
     powers = across.powers(_MOST_POWER), along.powers(_MOST_POWER)
-    ones = np.ones(len(points))
-    expected = [_summed([(0, 0, ones * parts)], powers) / total for parts in (points.real, points.imag)]
+    expected = [_summed([(0, 0, parts)], powers) / total for parts in (points.real, points.imag)]
     derivatives = np.stack(
         [(_summed(terms, powers) / total).ravel() for terms in _scores(points, amplitude / math.sqrt(noise))]
     )

@@ -31,7 +31,8 @@ these times the margin."""
 _TONE_STEPS, _FARTHEST, _LIKE_INSIDE = 32, 0.8, 0.15
 """Over a bandwidth, in which is looked whether a signal goes on beyond its box, and how far from the middle at most;
 of the usual density inside, what it has there at least."""
-_INSIDE, _PARTS = 0.7, 8
+_PARTS = 8
+"""Of a length, whose mean frequencies show the slope of the phase."""
 _LEAST_TRANSFORM, _FINER = 12, 3
 """Samples of a symbol whose tone is found by a transform, and how much finer that is."""
 _SLICES, _MOST_BEATS = 8, 1500

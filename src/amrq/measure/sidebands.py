@@ -38,9 +38,9 @@ _WINDOWED = 1.9
 """With Hann's window bins are correlated: the variance of their sum is so many times that of independent ones."""
 _FAINTEST = 0.3
 """Of a carrier's mean level: it is not followed below."""
-_IMAGE, _LINE_SHARE, _MIRRORED, _SECOND = 2, 0.5, 0.2, 0.06
-"""Bins about a line, and about its mirror image's place; share of a side's power that is in its line, and of a line's
-power that its mirror image has less than; and of the first line's power: a receiver's mirror image is weaker."""
+_IMAGE, _LINE_SHARE, _MIRRORED = 2, 0.5, 0.2
+"""Bins about a line, and about its mirror image's place; share of a side's power that is in its line; and of a line's
+power that its mirror image has less than."""
 _LINE_TIMES = 25.0
 """Times the mean noise in a bin, that a sine's line is at least: noise exceeds it once in 7e10 bins."""
 _HELD_PARTS, _HELD_DOUBT, _SCATTER, _BY_NOISE = (0.4, 0.6, 1.0), 0.11, 13.0, 1.3

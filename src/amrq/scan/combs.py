@@ -107,7 +107,7 @@ def repeats(iq: NDArray[np.complex64], sample_rate: float, period: float, width:
             return False
         # The longer the lag, the better the period is known.
         step = min(times, max(1, int(count / 2 / (peak / times)) - times))
-        if 2 * peak / times * (times + step) > count or step < 1:
+        if 2 * peak / times * (times + step) > count:
             break
         lag, times = peak / times * (times + step), times + step
     return times >= _FEWEST

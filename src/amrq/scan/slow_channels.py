@@ -208,7 +208,7 @@ class SlowChannels:
             return None
         base, step = kept.base, kept.step
         rate = self._rate / step
-        width = min(_LOOKED * max(record.bandwidth, _LEAST), self._rate / step)
+        width = min(_LOOKED * max(record.bandwidth, _LEAST), rate)
         centre = record.centre - kept.channel.centre
         try:
             found = extract(kept.ring, rate, centre, width, (start - base) // step, (stop - base) // step)

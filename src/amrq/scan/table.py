@@ -212,7 +212,7 @@ class EmissionTable:
             return
         former = self._known.pop(emission.id, None)
         if former is not None and former.part_of:
-            former = None  # what it was a tone of has gone
+            former = None  # what it was a part of has gone
         if former is not None and former.ending is not None:
             self._waiting_keys -= 1
             former.key = self._waiting_keys

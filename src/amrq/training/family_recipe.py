@@ -21,7 +21,6 @@ __all__ = [
 ]
 
 _LONGEST = 1 << 16
-_MOST_EXAMPLES, _LARGEST_SHARD = 10_000_000, 100_000
 
 
 def _require(holds: bool, what: str) -> None:
