@@ -132,10 +132,13 @@ class TurnTaker:
                 self._take(turn, record, channels[number], stop - start, began)
 
     def _is_part(self, turn: Turn, began: float) -> bool:
-        """Return whether an emission is a skirt or a line of another one: nothing more is to be said of it."""
+        """Return whether an emission is a part of another one, as a skirt or a line: nothing more is to be said of it.
+
+        It may have become one by an earlier turn of the same stretch.
+        """
         with self._table.lock:
             known = self._table.get(turn.id)
-        if known is None or not (self._combs.takes(known) or self._skirts.joins(known)):
+        if known is None or not (known.part_of or self._combs.takes(known) or self._skirts.joins(known)):
             return False
         with self._table.lock:
             self._scheduler.done(turn, self._table.seconds, time.thread_time() - began)
