@@ -343,6 +343,8 @@ def _peak(audio: _Reals, hiss: float) -> float:
     power = np.square(audio)
     loud, variance = quantile(np.abs(audio), _PEAK), float(np.mean(power))
     clean = max(variance - hiss, 0.05 * variance)
+    if not clean**2 > 0:  # so little that its square is none: errors of rounding
+        return 0.0
     fourth = float(np.mean(np.square(power))) - 6 * clean * hiss - 3 * hiss**2
     gaussian = min(1.0, max(0.0, (fourth / clean**2 - 1.5) / 1.5))
     wide, tone = loud * math.sqrt(clean / variance), loud - 1.4 * math.sqrt(hiss)
