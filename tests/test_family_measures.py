@@ -322,3 +322,8 @@ def test_nothing_keyed_has_no_pulses() -> None:
         assert measure_keying(iq.astype(np.complex64), 1e5, 2e4).confidence < 0.5
     with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
         measure_keying(noise, 0.0)
+
+
+def test_what_is_beside_the_band_alone_has_no_subcarriers() -> None:
+    iq = ((-1.0) ** np.arange(8192)).astype(np.complex64)  # nothing at all about 0 Hz
+    assert measure_subcarriers(iq, 48e3, 20e3).confidence == 0

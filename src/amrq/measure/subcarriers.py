@@ -234,9 +234,9 @@ def _shape(band: Band) -> tuple[float, float]:
     step = max(1, len(spectrum) // 48)
     steps = spectrum[: len(spectrum) // step * step].reshape(-1, step).mean(axis=1)
     on = np.flatnonzero(steps > _EDGE * median(steps))
-    first, count = int(on[0]), int(on[-1] - on[0]) + 1
-    if count < _FEWEST_STEPS:  # a line, or some
+    if not len(on) or on[-1] - on[0] + 1 < _FEWEST_STEPS:  # nothing at all, or a line, or some
         return spread, math.inf
+    first, count = int(on[0]), int(on[-1] - on[0]) + 1
     middle = steps[first + int(0.15 * count) : first + int(0.85 * count)]
     return spread, float(np.std(np.log(middle / max(float(middle.mean()), 1e-30) + 1e-6)))
 
