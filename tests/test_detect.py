@@ -25,6 +25,7 @@ from amrq.detect import (
 from amrq.detect import cells as cells_module
 from amrq.detect import merging as merging_module
 from amrq.detect import segments as segments_module
+from amrq.errors import AmrqError
 from amrq.signals import SimulatedBand
 
 RATE = 2.4e6
@@ -513,3 +514,9 @@ def test_samples_without_anything_in_them_are_said(value: complex | None, said: 
     detector = Detector(1e6)
     assert detector.process(samples) + detector.finish() == []
     assert len(detector.remarks) == said
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e11, float("nan")])
+def test_a_rate_at_which_nothing_can_be_found_is_refused(rate: float) -> None:
+    with pytest.raises(AmrqError, match="right sample rate"):
+        Detector(rate)

@@ -133,3 +133,25 @@ def test_slow_keys_in_a_wide_band_are_named_after_some_seconds(tones: int, rate:
     said = [one for one in scanner.snapshot().emissions if abs(one.centre - _PLACE) < 300]
     assert [one.family for one in said] == [family]
     assert said[0].confidence > 0.85 and abs((said[0].symbol_rate or 0) / rate - 1) < 0.01
+
+
+def test_lost_samples_are_no_long_look() -> None:
+    """A look that is due just after many samples were lost does not see the zeros in their place."""
+    ring = SampleRing(_RATE, 3.0)
+    slow = slow_channels.SlowChannels(ring, 1 << 17)
+    play(slow, ring, 4.0)
+    ring.skip(round(1.5 * _RATE))
+    end = play(slow, ring, 0.1)
+    found = slow.stretch(record(1, end), end)
+    assert found is not None  # what came before is still there
+    channel = slow.samples(record(1, end), *found)
+    assert channel is not None and np.abs(channel.iq[50:-50]).min() > 0.5
+
+
+@pytest.mark.parametrize("rate", [0.1, 1.0, 12_345.678])
+def test_a_band_of_a_low_rate_is_scanned(rate: float) -> None:
+    scanner = BandScanner(rate)
+    samples = np.random.default_rng(1).normal(size=(20_000, 2)) @ [0.01, 0.01j]
+    scanner.process((samples + np.exp(0.5j * np.arange(20_000))).astype(np.complex64))
+    scanner.finish()
+    assert scanner.snapshot().emissions

@@ -38,6 +38,8 @@ from amrq.text import engineering
 
 __all__ = ["Detector", "DetectorOptions"]
 
+_LOWEST_RATE, _HIGHEST_RATE = 0.1, 1e10
+"""Samples a second of a band: at fewer, less is compared in an hour than there may be false alarms."""
 _BLOCK_S = 0.1
 _TAIL = 32
 """Fine frames of the last block that are looked at again, so that its end is no edge."""
@@ -79,6 +81,9 @@ class Detector:
         coarse: grid of the spectra given to `process_spectra`; None: the usual one.
         fine: likewise.
 
+    Raises:
+        AmrqError: the sample rate is out of range, or the grids do not fit together.
+
     >>> import numpy as np
     >>> random = np.random.default_rng(1)
     >>> noise = random.standard_normal((480_000, 2)) @ [0.01, 0.01j]
@@ -96,6 +101,11 @@ class Detector:
         coarse: Grid | None = None,
         fine: Grid | None = None,
     ) -> None:
+        if not _LOWEST_RATE <= sample_rate <= _HIGHEST_RATE:
+            raise AmrqError(
+                f"emissions are looked for in bands of {_LOWEST_RATE:g} to {_HIGHEST_RATE:g} samples a second, not of "
+                f"{sample_rate:g}: give the right sample rate."
+            )
         self.options = options or DetectorOptions()
         self.sample_rate = float(sample_rate)
         self.coarse = coarse or coarse_grid(self.sample_rate)

@@ -27,8 +27,8 @@ __all__ = ["BandScanner"]
 
 _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
-_LEAST_KEPT, _LONGEST_KEPT = 1 << 20, 60.0
-"""Samples that are kept at least, up to so many seconds: narrow bands cost little."""
+_LEAST_KEPT, _LONGEST_KEPT, _FEWEST_KEPT = 1 << 20, 60.0, 1 << 12
+"""Samples that are kept at least, up to so many seconds: narrow bands cost little; and however long they take."""
 
 
 class BandScanner:
@@ -66,7 +66,8 @@ class BandScanner:
         self.sample_rate = float(sample_rate)
         self.options = options or ScanOptions()
         most = _RING_BYTES / (np.dtype(np.complex64).itemsize * self.sample_rate)
-        kept = max(self.options.memory, min(_LEAST_KEPT / self.sample_rate, _LONGEST_KEPT))
+        kept = min(_LEAST_KEPT / self.sample_rate, max(_LONGEST_KEPT, _FEWEST_KEPT / self.sample_rate))
+        kept = max(self.options.memory, kept)
         self.ring = SampleRing(self.sample_rate, min(kept, most))
         self.finding = FinderOptions(
             DetectorOptions(false_alarms_per_hour=self.options.false_alarms),

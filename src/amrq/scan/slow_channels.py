@@ -55,6 +55,8 @@ class _Slow:
     base: int
     """Sample of the band that its first one is about."""
     ring: SampleRing
+    heard: int
+    """Sample of the band up to which it was taken out of it last; what was left out since is zeros."""
     times: list[list[int]] = field(default_factory=list)
 
     @property
@@ -110,7 +112,7 @@ class SlowChannels:
     def __init__(self, ring: SampleRing, longest: int) -> None:
         self._ring, self._longest, self._rate = ring, longest, ring.sample_rate
         self._grid = self._step(_AT_WIDTH)
-        self._piece = max(self._grid, 1 << round(math.log2(_PIECE * self._rate)))
+        self._piece = max(self._grid, 1 << max(0, round(math.log2(_PIECE * self._rate))))
         self._kept: dict[int, _Slow] = {}
         self._resting: set[int] = set()
         self._counted: set[int] = set()
@@ -189,7 +191,7 @@ class SlowChannels:
         if kept is None:
             return None
         kept.see(record, self._samples(record))
-        stop = min(end, record.stop, kept.end)
+        stop = min(end, record.stop, kept.heard)
         start = record.start
         for before, after in reversed(kept.times):
             if after < start - _GAP * self._rate:
@@ -246,13 +248,14 @@ class SlowChannels:
             step = self._step(one.bandwidth)
             channel = Channel(one.centre, _PASSES * self._rate / step, self._rate / step)
             made.append(
-                _Slow(channel, step, first, SampleRing(self._rate / step, _KEPT * self._seconds(one)))
+                _Slow(channel, step, first, SampleRing(self._rate / step, _KEPT * self._seconds(one)), first)
             )
         taken = self._taken([one.channel for one in made], first, self._position)
         for number, (one, slow) in enumerate(zip(records, made, strict=True)):
             slow.base = first if taken else self._position
             if taken:
                 slow.ring.append(taken[number].iq[: (self._position - first) // slow.step])
+            slow.heard = slow.end
             slow.see(one, 0)
             self._kept[one.id] = slow
 
@@ -267,11 +270,15 @@ class SlowChannels:
 
     def _take(self, stop: int) -> None:
         found = self._taken([one.channel for one in self._kept.values()], self._position, stop)
-        if not found:
+        lost = bool(self._ring.breaks(stop - 1, self._ring.end + 1)) and not any(
+            one.iq.any() for one in found
+        )
+        if not found or lost:  # what is lost is zeros up to a break
             self._skip(stop)
             return
         for kept, channel in zip(self._kept.values(), found, strict=True):
             kept.ring.append(channel.iq[: (stop - kept.end) // kept.step])
+            kept.heard = kept.end
         self._position = stop
 
     def _skip(self, stop: int) -> None:

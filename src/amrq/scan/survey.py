@@ -229,7 +229,7 @@ class _Search:
     def run(self, breaks: Mapping[int, float | None], progress: Callable[[int, int], None]) -> None:
         """Search all of the recording."""
         length = self._samples.length
-        size = max(1 << 12, 1 << round(math.log2(_BLOCK_SECONDS * self._rate)))
+        size = max(1 << 12, 1 << max(0, round(math.log2(_BLOCK_SECONDS * self._rate))))
         edges = sorted({*(at for at in breaks if 0 < at < length), length})
         place, events = 0, []
         while place < length:
