@@ -155,3 +155,15 @@ def test_a_band_of_a_low_rate_is_scanned(rate: float) -> None:
     scanner.process((samples + np.exp(0.5j * np.arange(20_000))).astype(np.complex64))
     scanner.finish()
     assert scanner.snapshot().emissions
+
+
+def test_bursts_in_a_band_of_a_low_rate_are_looked_at() -> None:
+    scanner = BandScanner(1000.0)
+    samples = np.random.default_rng(1).normal(size=(400_000, 2)) @ [0.007, 0.007j]
+    for start in range(50_000, 400_000, 100_000):
+        samples[start : start + 3000] += 0.3 * np.exp(0.7j * np.arange(3000))
+    for start in range(0, len(samples), 4096):
+        scanner.process(samples[start : start + 4096].astype(np.complex64))
+    scanner.finish()
+    said = scanner.snapshot()
+    assert said.emissions and not said.counters.missed

@@ -27,7 +27,7 @@ __all__ = ["BandScanner"]
 
 _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
-_LEAST_KEPT, _LONGEST_KEPT, _FEWEST_KEPT = 1 << 20, 60.0, 1 << 12
+_LEAST_KEPT, _LONGEST_KEPT, _FEWEST_KEPT = 1 << 20, 60.0, 1 << 18
 """Samples that are kept at least, up to so many seconds: narrow bands cost little; and however long they take."""
 
 
