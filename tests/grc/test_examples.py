@@ -531,6 +531,9 @@ def test_board_runs_beside_a_board(tmp_path):
         finally:
             board.terminate()
     assert_clean(result)
-    assert result.statistics["by_board"] == result.statistics["classified"] > 0
+    counted = result.statistics
+    # What the board has answered while the counters were read is not classified yet.
+    assert counted["by_board"] >= counted["classified"] > 0
+    assert counted["locally"] == counted["lost"] == 0
     wrong = [(label, truth) for label, truth in result.history if label != truth]
     assert len(wrong) <= 0.05 * len(result.history), wrong
