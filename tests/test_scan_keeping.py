@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_text import read_metrics
 from run_amrq import amrq_here, refused
 from seeds import rng
 
 from amrq.channel import Channel, SampleRing
 from amrq.errors import AmrqError, OutputError
-from amrq.outputs import HistoryQuery, ScanHistory, read_history
+from amrq.outputs import EmissionCounters, HistoryQuery, ScanHistory, ScanState, read_history
 from amrq.recordings import open_recording
 from amrq.scan import EmissionRecorder
 
@@ -68,6 +69,19 @@ def test_a_record_is_in_the_history_at_once_and_scans_write_side_by_side(tmp_pat
     assert ids(path) == list(range(7))
     first.close()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["scan.sqlite"]  # nothing is left beside it
+
+
+def test_a_part_of_an_emission_is_none_of_its_own(tmp_path: Path) -> None:
+    path, metrics = tmp_path / "scan.sqlite", tmp_path / "scan.prom"
+    history, counters = ScanHistory(path), EmissionCounters(metrics, lambda: ScanState("radio"))
+    for record in (over(1), over(2, part_of=1, label="unknown"), over(3, part_of=None)):
+        history.write(record)
+        counters.write({"family": "linear", **record})
+    history.close()
+    counters.close()
+    assert ids(path) == [1, 3]
+    ended = read_metrics(metrics.read_text())["amrq_scan_emissions_total"]
+    assert ended.values == {(("family", "linear"), ("label", "QPSK")): 2}
 
 
 def test_a_reader_that_takes_its_time_holds_up_nobody(tmp_path: Path) -> None:

@@ -224,8 +224,8 @@ class EmissionCounters:
         self._file = MetricsFile(path, self._collect)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Count a record of an emission."""
-        if record["event"] == "end":
+        """Count a record of an emission; a part of another one is none of its own."""
+        if record["event"] == "end" and not record.get("part_of"):
             with self._lock:
                 self._ended[record["family"], record["label"]] += 1
 

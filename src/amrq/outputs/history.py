@@ -103,14 +103,14 @@ class ScanHistory:
         self._ready = True
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append the record of an emission that is over; others are passed over.
+        """Append the record of an emission that is over; others, and parts of emissions, are passed over.
 
         Where the file cannot be written at the moment, the record waits.
 
         Raises:
             OutputError: the file is no history any more.
         """
-        if record["event"] != "end":
+        if record["event"] != "end" or record.get("part_of"):
             return
         if len(self._waiting) >= _MOST_WAITING:
             self._waiting.popleft()
