@@ -306,6 +306,14 @@ def test_classify_told_nothing_but_the_rate(tmp_path: Path) -> None:
     assert logged == records and records
 
 
+def test_json_of_nothing_says_why_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "zeros.cf32"
+    np.zeros(20_000, np.complex64).tofile(path)
+    result = amrq("classify", path, "--rate", "250k", "--json", "--log", tmp_path / "log")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "zeros.cf32: all of its samples are zero or not finite." in result.stderr
+
+
 def test_json_of_a_linear_signal_begins_with_its_emission(tmp_path: Path) -> None:
     """Family, label and rate stand in the same record as those of any other signal; decisions follow."""
     recording = Path(__file__).parents[1] / "examples" / "recordings" / "generic_qpsk.sigmf-meta"

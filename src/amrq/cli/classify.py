@@ -259,6 +259,9 @@ class _Run:
         recording, first = opened.recording, opened.start
         if not self._as_json:
             self._show_survey(opened, found)
+        elif found.main is None:  # there is no line of JSON that could say so
+            said = found.doubts or ("there is nothing but noise.",)
+            say(f"{opened.name}: {' '.join(said)}")
         for event in found.events():
             moment = (
                 recording.received(first + event.record.start) if isinstance(recording, Recording) else None
