@@ -151,7 +151,7 @@ def test_lost_samples_are_no_long_look() -> None:
 @pytest.mark.parametrize("rate", [0.1, 1.0, 12_345.678])
 def test_a_band_of_a_low_rate_is_scanned(rate: float) -> None:
     scanner = BandScanner(rate)
-    samples = np.random.default_rng(1).normal(size=(20_000, 2)) @ [0.01, 0.01j]
+    samples = rng("low rate", str(rate)).normal(size=(20_000, 2)) @ [0.01, 0.01j]
     scanner.process((samples + np.exp(0.5j * np.arange(20_000))).astype(np.complex64))
     scanner.finish()
     assert scanner.snapshot().emissions
@@ -159,7 +159,7 @@ def test_a_band_of_a_low_rate_is_scanned(rate: float) -> None:
 
 def test_bursts_in_a_band_of_a_low_rate_are_looked_at() -> None:
     scanner = BandScanner(1000.0)
-    samples = np.random.default_rng(1).normal(size=(400_000, 2)) @ [0.007, 0.007j]
+    samples = rng("bursts of a low rate").normal(size=(400_000, 2)) @ [0.007, 0.007j]
     for start in range(50_000, 400_000, 100_000):
         samples[start : start + 3000] += 0.3 * np.exp(0.7j * np.arange(3000))
     for start in range(0, len(samples), 4096):
