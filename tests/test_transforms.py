@@ -122,6 +122,17 @@ def test_quantiles_are_those_of_numpy(native: Kernels, kind: str, single: bool) 
         np.testing.assert_array_equal(
             native.ordered(sliding, count // 2)[:, 0], np.sort(sliding, axis=1)[:, count // 2]
         )
+        if not single:
+            line = np.abs(rows.ravel())
+            for step in (1, 7, count + 3):
+                windows = np.lib.stride_tricks.sliding_window_view(line, count)[::step]
+                wanted = np.sort(windows, axis=1)
+                for place in (0, (count - 1) // 2, count - 1):
+                    both = native.sliding_ordered(line, count, step, place)
+                    np.testing.assert_array_equal(both[:, 0], wanted[:, place])
+                    np.testing.assert_array_equal(both[:, 1], wanted[:, min(place + 1, count - 1)])
+                medians = looks.sliding_medians(line, count, step)
+                np.testing.assert_allclose(medians, np.median(windows, axis=1), rtol=1e-12)
         for share in (0.0, 0.37, 0.5, 0.9, 1.0):
             wanted = float(np.quantile(rows[0].astype(np.float64), share))
             assert looks.quantile(rows[0], share) == pytest.approx(wanted, rel=1e-12, abs=1e-300)

@@ -32,6 +32,7 @@ __all__ = [
     "powers",
     "quantile",
     "row_medians",
+    "sliding_medians",
     "squares",
     "straight_line",
     "turned",
@@ -240,6 +241,24 @@ def row_medians(rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.f
     ordered = np.partition(rows, half, axis=1)
     upper = ordered[:, half].astype(np.float64)
     return upper if rows.shape[1] % 2 else (ordered[:, :half].max(axis=1) + upper) / 2
+
+
+def sliding_medians(values: _Reals, width: int, step: int = 1) -> _Reals:
+    """Return the medians of windows over values, the first ones at 0, `step` and twice that.
+
+    Args:
+        values: float64 [n], finite and not negative.
+        width: values of a window, 1 to n.
+        step: values from one window to the next, at least 1.
+
+    >>> sliding_medians(np.array([3.0, 1.0, 2.0, 6.0, 5.0]), width=3, step=2).tolist()
+    [2.0, 5.0]
+    """
+    native = kernels()
+    if native is None or not native.has_sliding_orders or width > native.most_wide:
+        return row_medians(np.lib.stride_tricks.sliding_window_view(values, width)[::step])
+    both = native.sliding_ordered(values, width, step, (width - 1) // 2)
+    return np.asarray(both[:, 0] if width % 2 else (both[:, 0] + both[:, 1]) / 2)
 
 
 @lru_cache(maxsize=128)

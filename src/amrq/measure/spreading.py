@@ -22,6 +22,7 @@ from amrq.measure.looks import (
     line_place,
     logistic,
     row_medians,
+    sliding_medians,
     squares,
 )
 from amrq.measure.prefix_search import FlatBand, flat_band, middle_half
@@ -205,7 +206,7 @@ def _shortest(band: FlatBand, lag: float, clear: float) -> _Code:
 def _clearness(found: NDArray[np.float32], lags: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     """Return by how many standard deviations each repetition stands out of those at lags near it."""
     padded = np.pad(found.astype(np.float64), _NEAR, mode="reflect")
-    around = row_medians(np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1))
+    around = sliding_medians(padded, 2 * _NEAR + 1)
     blocks = (count - lags) / np.maximum(2, lags // _PART)
     # A squared magnitude has the deviation of its mean; so has the median of the others, which are as many.
     return np.asarray((found - around) / np.maximum(around, 0.5) * np.sqrt(np.maximum(blocks, 1.0)))

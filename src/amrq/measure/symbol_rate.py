@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.errors import AmrqError
 from amrq.measure.band import BandSignal, find_signals, select_channel
-from amrq.measure.looks import hann_single, quantile, row_medians
+from amrq.measure.looks import hann_single, quantile, sliding_medians
 from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
@@ -532,10 +532,8 @@ def _local_level(spectrum: NDArray[np.float64], neighbours: int) -> NDArray[np.f
     padded = np.pad(spectrum, neighbours, mode="reflect")
     step = min(_EVERY, max(1, neighbours // 4))
     places = np.arange(0, len(spectrum), step)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, neighbours)
-    left, right = (
-        row_medians(windows[start : start + len(spectrum) : step]) for start in (0, neighbours + 1)
-    )
+    left = sliding_medians(padded[: len(spectrum) + neighbours - 1], neighbours, step)
+    right = sliding_medians(padded[neighbours + 1 :], neighbours, step)
     # The median of an exponential distribution is ln 2 times its mean. Between places the level is a straight line.
     level = np.maximum(left, right) / math.log(2)
     return np.asarray(np.interp(np.arange(len(spectrum)), places, level))

@@ -213,3 +213,78 @@
 
 DEFINE_ORDER(amrq_orders, double, DBL_MAX)
 DEFINE_ORDER(amrq_orders_single, float, FLT_MAX)
+
+/* Of windows that slide by `stride`: the values that leave and enter are counted by their first bits (16 to an octave,
+ * so that few are alike), a pointer follows the place, and only those with its bits are put in order. */
+#define KEY_BITS 15
+#define KEYS (1 << KEY_BITS)
+#define WORD 8
+
+WIDE static void keys_of(const double* values, int64_t count, uint16_t* keys)
+{
+    for (int64_t n = 0; n < count; n++) {
+        uint64_t bits;
+        memcpy(&bits, values + n, sizeof bits);
+        keys[n] = (uint16_t)((bits >> (63 - KEY_BITS)) & (KEYS - 1));
+    }
+}
+
+/* 1 where keys are one, else 0. */
+WIDE static void are(const uint16_t* keys, int64_t count, uint16_t key, uint8_t* flags)
+{
+    for (int64_t n = 0; n < count; n++)
+        flags[n] = keys[n] == key;
+}
+
+/* As amrq_orders, of values that are not negative. `counts` holds KEYS zeros, and whatever afterwards; `keys` as many as
+ * there are values from the first to the last window's end; `flags` `count` + 8 zeros; `room` 3 times `count` + 9. */
+void amrq_sliding_orders(const double* values, int64_t rows, int64_t stride, int64_t count, int64_t place, uint16_t* counts,
+    uint16_t* keys, uint8_t* flags, double* room, double* found)
+{
+    const int64_t next = place + 1 < count ? place + 1 : place;
+    keys_of(values, (rows - 1) * stride + count, keys);
+    int64_t key = keys[count / 2], below = 0;
+    for (int64_t n = 0; n < count; n++) {
+        counts[keys[n]]++;
+        below += keys[n] < key;
+    }
+    for (int64_t row = 0; row < rows; row++, values += stride, keys += stride, found += 2) {
+        if (row) {
+            /* Where windows do not overlap, what lies between them is counted, and leaves again. */
+            for (int64_t n = -stride; n < 0; n++) {
+                const int64_t gone = keys[n], fresh = keys[n + count];
+                counts[gone]--;
+                counts[fresh]++;
+                below += (fresh < key) - (gone < key);
+            }
+        }
+        while (below > place)
+            below -= counts[--key];
+        while (below + counts[key] <= place)
+            below += counts[key++];
+        are(keys, count, (uint16_t)key, flags);
+        int64_t kept = 0;
+        for (int64_t n = 0; n < count; n += WORD) {
+            uint64_t word;
+            memcpy(&word, flags + n, WORD);
+            for (int64_t k = n; word; word >>= WORD, k++) {
+                room[kept] = values[k];
+                kept += word & 1;
+            }
+        }
+        const int64_t at = place - below;
+        if (kept > FEW) {
+            amrq_orders_one(room, kept, at, room + count + 1, found);
+        } else {
+            amrq_orders_sorted(room, kept);
+            found[0] = room[at];
+            found[1] = room[at + 1 < kept ? at + 1 : at];
+        }
+        if (next - below >= kept) {
+            double after = DBL_MAX;
+            for (int64_t n = 0; n < count; n++)
+                after = (keys[n] > key) & (values[n] < after) ? values[n] : after;
+            found[1] = after;
+        }
+    }
+}
