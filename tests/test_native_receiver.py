@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled kernels of what a receiver does step by step and block by block do what the NumPy code does."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,7 +29,9 @@ from amrq.receive import (
     BurstReceiver,
     ReceivedSymbols,
     bursts,
+    channel,
     equaliser,
+    following,
     pulse,
     received,
     receiver,
@@ -140,6 +144,37 @@ def test_a_receiver_makes_the_same_of_samples(
     away = np.abs(compiled.symbols - plain.symbols)
     # Of phases of single precision over some thousand symbols; now and then of the next place in a table.
     assert np.median(away) < 2e-4 and away.max() < 0.02
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_raised_cosines_are_told_from_their_roots_alike(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    bins = 128.0
+    frequency = np.fft.fftfreq(channel.BINS, 1 / channel.BINS) / bins
+    shape = np.sqrt(pulse.Pulse(0.35, 0.02, whole).spectrum(frequency) + 0.01)
+    random = rng("raised cosines", int(whole))
+    blocks = (random.normal(size=(24, channel.BINS, 2)) @ [1, 1j] * shape).astype(np.complex64)
+    run, taken = native.spectrum_run, []
+
+    def counted(*given: Any) -> NDArray[np.float64]:
+        found = run(*given)
+        taken.append(len(found))
+        return found
+
+    monkeypatch.setattr(native, "spectrum_run", counted)
+    found = []
+    for compiled in (True, False):
+        with monkeypatch.context() as context:
+            if not compiled:
+                context.setattr(pulse, "kernels", lambda: None)
+            finder = pulse.PulseFinder(4.0, bins)
+            pairs = finder.process(blocks, lambda middle: False, following.Path(bins))
+        found.append([(one, pytest.approx(noise, nan_ok=True)) for one, noise in pairs])
+    assert found[0] == [(one, noise.expected) for one, noise in found[1]]
+    assert found[0][-1][0].whole == whole
+    # Which of them it is, is asked in each of the first 32 blocks: compiled code does.
+    assert sum(taken) > 12
 
 
 @pytest.mark.parametrize("count", [7, 100, 5000])

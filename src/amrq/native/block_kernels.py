@@ -5,7 +5,7 @@ What they compute, the modules of `amrq.receive` say with NumPy.
 """
 
 import ctypes
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ __all__ = [
     "FollowNow",
     "PlaceModel",
     "PulseChoice",
+    "PulseKinds",
     "SpectrumLimits",
     "SpectrumNow",
     "SpectrumRun",
@@ -56,6 +57,24 @@ class SpectrumNow(ctypes.Structure):
     ]
 
 
+class PulseKinds(NamedTuple):
+    """Which pulses are raised cosines, not the roots of some.
+
+    Attributes:
+        wholes: which are, [pulses].
+        whole: whether one of these is chosen.
+        likelier: log likelihood by which one of them must be likelier than the others, to be chosen after one of those.
+        spectra: of pulses without noise, 0 to some 1, [pulses, cells].
+        noises: of levels near each level, some 1e-5 to 1, [levels, most]; where a level has fewer, -1.
+    """
+
+    wholes: _Bool
+    whole: bool
+    likelier: float
+    spectra: _Float
+    noises: _Float
+
+
 class PulseChoice(ctypes.Structure):
     """What a pulse is chosen from, and what was chosen last; without arguments, none is chosen here."""
 
@@ -66,6 +85,9 @@ class PulseChoice(ctypes.Structure):
         ),
         *((name, ctypes.c_double) for name in ("sure", "better", "rise", "inner", "rare_blocks")),
         *((name, ctypes.c_void_p) for name in ("weight", "inverse", "means", "away", "allowed")),
+        *(("whole", ctypes.c_int64), ("likelier", ctypes.c_double)),
+        *((name, ctypes.c_void_p) for name in ("wholes", "spectra", "noises")),
+        ("most", ctypes.c_int64),
     ]
     held: list[NDArray[Any]]
 
@@ -74,7 +96,7 @@ class PulseChoice(ctypes.Structure):
         cls,
         models: tuple[_Single, _Single, _Single],
         cells: tuple[int, _Float],
-        allowed: _Bool,
+        kinds: "PulseKinds",
         now: tuple[int, float, int],
         limits: tuple[float, float, float, float],
     ) -> "PulseChoice":
@@ -84,9 +106,9 @@ class PulseChoice(ctypes.Structure):
             models: weights of cells, [cells]; the models' spectra inverted, [levels, cells, pulses]; means, [levels,
                 pulses].
             cells: the first one, and their distances from the middle, [cells].
-            allowed: pulses among which is chosen, [pulses].
+            kinds: which pulses are raised cosines, and whether one of them is chosen, or another.
             now: number of the present pulse, -1 for none; blocks in the average from which, and blocks since a signal
-                began up to which, a pulse is not chosen here.
+                began up to which, it is asked which kind it is of.
             limits: log likelihood that a pulse needs, and by which another must be better; rise of the power, and
                 distance from the middle, from which on another signal begins.
         """
@@ -94,6 +116,7 @@ class PulseChoice(ctypes.Structure):
         levels, count, pulses = inverse.shape
         if not (0 < count <= _MOST_CELLS and 0 < pulses <= _MOST_PULSES and levels <= _MOST_LEVELS):
             raise ValueError(f"models for {count} cells, {pulses} pulses and {levels} levels are too many.")
+        allowed = kinds.wholes == kinds.whole
         if not -1 <= now[0] < pulses or not allowed.any():
             raise ValueError(f"pulse {now[0]} is not among {pulses}, or none is allowed.")
         held = [
@@ -103,9 +126,16 @@ class PulseChoice(ctypes.Structure):
             _plain(cells[1], np.float64, (count,)),
             _plain(allowed, np.bool_, (pulses,)),
         ]
+        most = kinds.noises.shape[1]
+        more = [
+            _plain(kinds.wholes, np.bool_, (pulses,)),
+            _plain(kinds.spectra, np.float64, (pulses, count)),
+            _plain(kinds.noises, np.float64, (levels, most)),
+        ]
         numbers = (1, int(cells[0]), count, pulses, levels, now[0], now[2])
-        made = cls(*numbers, *limits, now[1], *(address(one) for one in held))
-        made.held = held
+        asked = (int(kinds.whole), kinds.likelier, *(address(one) for one in more), most)
+        made = cls(*numbers, *limits, now[1], *(address(one) for one in held), *asked)
+        made.held = held + more
         return made
 
 

@@ -6,6 +6,7 @@
  * other.
  */
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #define MOST_CELLS 256
 #define MOST_PULSES 1024
 #define MOST_LEVELS 16
+#define RARE_TRIED 3 /* likeliest pulses of either kind that are compared at finer levels */
+#define LANES 8
 
 void amrq_pulse_places(const float* powers, int64_t blocks, int64_t bins, int64_t first, int64_t width,
                        const float* inverse, const float* log, const float* weight, int64_t places, double compared,
@@ -42,6 +45,12 @@ struct pulse_choice {
     const float *weight, *inverse, *means; /* [cells], [levels, cells, pulses], [levels, pulses] */
     const double* away;                    /* of cells from the middle, symbol rates, [cells] */
     const uint8_t* allowed;                /* [pulses] */
+    int64_t whole;                         /* whether raised cosines are allowed now, not their roots */
+    double likelier;                       /* log likelihood by which they must be the likelier ones to be so at first */
+    const uint8_t* wholes;                 /* which pulses are raised cosines, [pulses] */
+    const double* spectra;                 /* of pulses without noise, [pulses, cells] */
+    const double* noises;                  /* of levels near each level, [levels, most]; below 0: no more of them */
+    int64_t most;
 };
 
 /* What tells the place of a block's spectrum, by level of the noise. */
@@ -116,6 +125,61 @@ static void alone(const double* power, int64_t cells, const double* away, double
     }
 }
 
+/* The log likelihood, a bin, of the likeliest pulses of a kind, at finer levels; weights are 0 or 1. */
+WIDE static double finer(const struct pulse_choice* choice, int kind, const float* best, const int64_t* level,
+                         const float* power, const float* weight, double counted)
+{
+    int64_t top[RARE_TRIED], tried = 0;
+    double reached = -DBL_MAX;
+    for (int64_t n = 0; n < choice->pulses; n++) {
+        if ((choice->wholes[n] != 0) != kind)
+            continue;
+        int64_t at = tried < RARE_TRIED ? tried++ : RARE_TRIED;
+        for (; at > 0 && best[top[at - 1]] < best[n]; at--)
+            if (at < RARE_TRIED)
+                top[at] = top[at - 1];
+        if (at < RARE_TRIED)
+            top[at] = n;
+    }
+    for (int64_t n = 0; n < tried; n++) {
+        const double *spectrum = choice->spectra + top[n] * choice->cells, *noise = choice->noises + level[top[n]] * choice->most;
+        for (int64_t k = 0; k < choice->most && noise[k] >= 0; k++) {
+            /* Products for sums of logarithms: of a lane's 32 cells they stay far above the least double. */
+            double scale[LANES] = { 0 }, product[LANES], sum = 0, logs = 0;
+            for (int64_t lane = 0; lane < LANES; lane++)
+                product[lane] = 1;
+            int64_t cell = 0;
+            for (; cell + LANES <= choice->cells; cell += LANES)
+                for (int64_t lane = 0; lane < LANES; lane++) {
+                    const double density = spectrum[cell + lane] + noise[k];
+                    scale[lane] += power[cell + lane] / density;
+                    product[lane] *= weight[cell + lane] > 0 ? density : 1;
+                }
+            for (; cell < choice->cells; cell++) {
+                const double density = spectrum[cell] + noise[k];
+                scale[cell % LANES] += power[cell] / density;
+                product[cell % LANES] *= weight[cell] > 0 ? density : 1;
+            }
+            for (int64_t lane = 0; lane < LANES; lane += 2) {
+                sum += scale[lane] + scale[lane + 1];
+                logs += log(product[lane] * product[lane + 1]);
+            }
+            const double value = -counted * log(sum / counted) - logs;
+            reached = value > reached ? value : reached;
+        }
+    }
+    return reached;
+}
+
+/* Whether the pulse is a raised cosine, not the root of one. */
+static int is_whole(const struct pulse_choice* choice, const float* best, const int64_t* level, const float* power,
+                    const float* weight, double counted, double freedom)
+{
+    const double root = finer(choice, 0, best, level, power, weight, counted);
+    const double whole = finer(choice, 1, best, level, power, weight, counted);
+    return (whole - root) * freedom > (choice->whole ? 0 : choice->likelier);
+}
+
 /* Whether a spectrum shows what is known already: the same pulse, or no signal. now->level: that of the noise. */
 static int is_known(const double* average, struct spectrum_now* now, const struct spectrum_limits* limits,
                     const struct pulse_choice* choice, const struct pulse_place* place)
@@ -124,7 +188,7 @@ static int is_known(const double* average, struct spectrum_now* now, const struc
     double total = 0, counted = 0, sum = 0;
     float weight[MOST_CELLS], power[MOST_CELLS], best[MOST_PULSES];
     int64_t level[MOST_PULSES];
-    if (!choice->known || (now->fresh <= choice->rare && now->blocks >= choice->rare_blocks))
+    if (!choice->known)
         return 0;
     for (int64_t k = 0; k < choice->cells; k++)
         total += from[k];
@@ -141,6 +205,9 @@ static int is_known(const double* average, struct spectrum_now* now, const struc
     amrq_pulse_likelihoods(power, choice->cells, choice->inverse, choice->means, choice->levels, choice->pulses,
                            (float)counted, best, level);
     const double freedom = now->blocks * limits->independent, noise = -counted * log(sum / counted);
+    if (now->fresh <= choice->rare && now->blocks >= choice->rare_blocks
+        && is_whole(choice, best, level, power, weight, counted, freedom) != choice->whole)
+        return 0;
     int64_t most = -1;
     for (int64_t n = 0; n < choice->pulses; n++)
         if (choice->allowed[n] && (most < 0 || best[n] > best[most]))

@@ -19,6 +19,7 @@ from amrq.native import (
     FollowNow,
     PlaceModel,
     PulseChoice,
+    PulseKinds,
     SpectrumLimits,
     SpectrumNow,
     SpectrumRun,
@@ -34,6 +35,7 @@ from amrq.receive.pulse_shapes import (
     around,
     edges,
     finer,
+    finer_noises,
     matched,
     models,
 )
@@ -307,7 +309,7 @@ class PulseFinder:
             choice = PulseChoice.of(
                 (np.frombuffer(self._logs[0], np.float32), self._models.inverse, self._logs[2]),
                 (np.flatnonzero(self._part)[0], np.abs(self._frequency[self._part])),
-                self._models.wholes == self._whole,
+                PulseKinds(self._models.wholes, self._whole, _RARE, self._models.spectra, finer_noises()),
                 (present, *rare),
                 (_SURE, _BETTER, _RISE, _INNER),
             )

@@ -24,6 +24,7 @@ __all__ = [
     "around",
     "edges",
     "finer",
+    "finer_noises",
     "matched",
     "models",
     "pulse_spectrum",
@@ -141,6 +142,7 @@ class Models(NamedTuple):
         log: logarithm of that spectrum, float32 [levels, pulses, cells].
         wholes: which are raised cosines, bool [pulses].
         kinds: numbers of those that are roots of raised cosines, or rectangular, and of raised cosines.
+        spectra: without noise, float64 [pulses, cells].
     """
 
     pulses: tuple[Pulse, ...]
@@ -149,6 +151,7 @@ class Models(NamedTuple):
     log: NDArray[np.float32]
     wholes: NDArray[np.bool_]
     kinds: tuple[NDArray[np.intp], NDArray[np.intp]]
+    spectra: NDArray[np.float64]
 
 
 @lru_cache(maxsize=64)
@@ -171,7 +174,7 @@ def models(rolloff: float | None, side: int) -> Models:
     log = np.asarray(np.log(model), np.float32)
     wholes = np.array([pulse.whole for pulse in pulses])
     kinds = np.flatnonzero(~wholes), np.flatnonzero(wholes)
-    return Models(pulses, {one: n for n, one in enumerate(pulses)}, inverse, log, wholes, kinds)
+    return Models(pulses, {one: n for n, one in enumerate(pulses)}, inverse, log, wholes, kinds, density)
 
 
 @lru_cache(maxsize=1024)
@@ -186,7 +189,22 @@ def finer(pulse: Pulse, level: int, side: int) -> tuple[NDArray[np.float64], NDA
     Returns:
         float64 [levels, cells] each.
     """
-    levels = LEVELS_DB[level] + np.arange(-3, 4 if level < len(LEVELS_DB) - 1 else 14)
     frequency = np.asarray(np.arange(-side, side + 1) * CELL, np.float64)
-    model = pulse.spectrum(frequency) + 10 ** (-levels[:, None] / 10)
+    model = pulse.spectrum(frequency) + _noises_near(level)[:, None]
     return 1 / model, np.log(model)
+
+
+def _noises_near(level: int) -> NDArray[np.float64]:
+    """Return the noise of levels about one, 1 dB apart, and far beyond the last one."""
+    levels = LEVELS_DB[level] + np.arange(-3, 4 if level < len(LEVELS_DB) - 1 else 14)
+    return np.asarray(10 ** (-levels / 10))
+
+
+@lru_cache(maxsize=1)
+def finer_noises() -> NDArray[np.float64]:
+    """Return the noise of levels about each level, float64 [levels, most]; where a level has fewer, -1."""
+    near = [_noises_near(level) for level in range(len(LEVELS_DB))]
+    found = np.full((len(near), max(map(len, near))), -1.0)
+    for row, noises in zip(found, near, strict=True):
+        row[: len(noises)] = noises
+    return found
