@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.measure import closed_eye, keyed_samples, looks, symbol_clock, tone_levels
+from amrq.measure import closed_eye, keyed_samples, looks, symbol_clock, tone_count, tone_levels
 from amrq.native import Kernels, LevelRounds
 
 
 def _without(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (closed_eye, keyed_samples, looks, symbol_clock, tone_levels):
+    for module in (closed_eye, keyed_samples, looks, symbol_clock, tone_count, tone_levels):
         monkeypatch.setattr(module, "kernels", lambda: None)
 
 
@@ -68,6 +68,26 @@ def test_means_of_symbols_are_those_of_numpy(native: Kernels, monkeypatch: pytes
     np.testing.assert_allclose(found, keyed.symbol_means(7.3, 11.0, 100, 8), rtol=1e-12, atol=1e-9)
 
 
+@pytest.mark.parametrize(("count", "noise"), [(6, 0.02), (33, 0.1), (700, 0.5)])
+def test_a_lattice_of_levels_is_that_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, count: int, noise: float
+) -> None:
+    random = rng("native levels", "lattice", count, noise)
+    values = 50.0 * (random.integers(-9, 14, count) + noise * random.normal(size=count)) + 17.0
+    spacings = np.linspace(40.0, 60.0, 21)
+    found, even = tone_levels._lattice(values, 50.4), tone_count._evenness(values, spacings)
+    alike = tone_levels._lattice(np.full(count, 3.0), 50.0)
+    _without(monkeypatch)
+    plain = tone_levels._lattice(values, 50.4)
+    assert alike is None and tone_levels._lattice(np.full(count, 3.0), 50.0) is None
+    assert found is not None and plain is not None and found.lowest == plain.lowest
+    for name in ("spacing", "offset", "squares", "deviation"):
+        assert getattr(found, name) == pytest.approx(getattr(plain, name), rel=1e-9), name
+    np.testing.assert_array_equal(found.numbers, plain.numbers)
+    np.testing.assert_allclose(found.away, plain.away, atol=1e-9)
+    np.testing.assert_allclose(even, tone_count._evenness(values, spacings), atol=1e-6)
+
+
 def test_what_does_not_fit_is_refused(native: Kernels) -> None:
     with pytest.raises(ValueError, match="do not lie within"):
         native.symbol_means(np.zeros(101), np.zeros(100), (10.0, 0.0), 10, 8)
@@ -75,6 +95,10 @@ def test_what_does_not_fit_is_refused(native: Kernels) -> None:
         native.level_fit(np.zeros(4), 0.0, 1.0, LevelRounds(2, 3, 1.0, 1e4))
     with pytest.raises(ValueError, match="cannot be fitted"):
         native.even_levels(np.zeros(0), 2, 1.0, 3)
+    with pytest.raises(ValueError, match="have no levels"):
+        native.lattice(np.zeros(4), 0.0)
+    with pytest.raises(ValueError, match="no values"):
+        native.evenness(np.zeros(0), np.ones(2))
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (0,)])

@@ -111,7 +111,8 @@ def open_eye(keyed: KeyedSamples, symbol_rate: float) -> OpenedEye | None:
     middle = float(means.mean())
     spectrum = fft.rfft(means - middle)
     at = np.arange(len(spectrum)) / count
-    found = sorted((_opened(spectrum, at, count, order) for order in _ORDERS), key=lambda one: one.error)
+    opened = [(bt, fft.irfft(spectrum * _at_places(bt, at), count)) for bt in _PRODUCTS]
+    found = sorted((_opened(opened, order) for order in _ORDERS), key=lambda one: one.error)
     # What is far from the best one by a Gaussian filter is no better by another one.
     found[:_CLOSEST] = [_sharpened(one, spectrum, at, count) for one in found[:_CLOSEST]]
     found.sort(key=lambda one: one.error)
@@ -137,16 +138,19 @@ class _Opened(NamedTuple):
     bt: float
 
 
-def _opened(spectrum: NDArray[np.complex128], at: _Reals, count: int, levels: int) -> _Opened:
-    """Return so many levels by the Gaussian filter whose undoing leaves least."""
-    best: _Opened | None = None
-    for bt in _PRODUCTS:
-        undoing = np.interp(at * _POINTS, np.arange(_POINTS // 2 + 1), _undoing(bt))
-        one = _read(fft.irfft(spectrum * undoing, count), levels, bt)
-        if best is None or one.error < best.error:
-            best = one
-    assert best is not None
-    return best
+def _at_places(bt: float, at: _Reals) -> _Reals:
+    """Return what undoes a Gaussian filter at frequencies, over the symbol rate."""
+    return np.interp(at * _POINTS, np.arange(_POINTS // 2 + 1), _undoing(bt))
+
+
+def _opened(opened: list[tuple[float, _Reals]], levels: int) -> _Opened:
+    """Return so many levels by the Gaussian filter whose undoing leaves least.
+
+    Args:
+        opened: products of filters, and values that each one's undoing has opened.
+        levels: how many there are.
+    """
+    return min((_read(values, levels, bt) for bt, values in opened), key=lambda one: one.error)
 
 
 def _read(values: _Reals, levels: int, bt: float) -> _Opened:

@@ -2,11 +2,13 @@
 """How many tones there are, where noise made some and not all were sent; and how far apart systems have them."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure.looks import median
+from amrq.native import kernels
 
 __all__ = [
     "FEW",
@@ -83,16 +85,30 @@ def number_of_tones(seen: int, count: int, symbol_rate: float = math.nan) -> tup
     Of m tones sent alike, n symbols reach over exactly k with the probability (m - k + 1)
     ((k/m)^n - 2 ((k-1)/m)^n + ((k-2)/m)^n).
     """
+    is_jt65 = any(abs(symbol_rate / one - 1) < _JT65_WITHIN for one in _JT65_RATES)
+    return _likeliest_number(seen, count, is_jt65)
+
+
+@lru_cache(maxsize=256)
+def _likeliest_number(seen: int, count: int, is_jt65: bool) -> tuple[int, float]:
+    """Return what `number_of_tones` does: looks of one length have the same few numbers again and again."""
     tones = np.arange(seen, max(_MOST_TONES, seen) + 1)
     logs = [count * np.log(np.maximum(seen - less, 1e-9) / tones) for less in (0, 1, 2)]
     inside = 1 - 2 * np.exp(logs[1] - logs[0]) + np.exp(logs[2] - logs[0])
-    is_jt65 = any(abs(symbol_rate / one - 1) < _JT65_WITHIN for one in _JT65_RATES)
-    usual = _JT65 if is_jt65 else _USUAL_TONES
-    prior = np.array([usual.get(int(one), 0.0) + _OTHER_TONES for one in tones])
+    prior = _prior(is_jt65)[seen : seen + len(tones)] if seen <= _MOST_TONES else np.array([_OTHER_TONES])
     worth = np.log(prior) + np.log(tones - seen + 1) + logs[0] + np.log(np.maximum(inside, 1e-12))
     shares = np.exp(worth - worth.max())
     best = int(np.argmax(shares))
     return int(tones[best]), float(shares[best] / shares.sum())
+
+
+@lru_cache(maxsize=2)
+def _prior(is_jt65: bool) -> _Reals:
+    """Return how often systems have so many tones, for 0 to the most."""
+    prior = np.full(_MOST_TONES + 1, _OTHER_TONES)
+    for tones, often in (_JT65 if is_jt65 else _USUAL_TONES).items():
+        prior[tones] += often
+    return prior
 
 
 def usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
@@ -104,10 +120,7 @@ def usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     near = 1 + np.linspace(-NEARLY, NEARLY, _STEPS)
     least = _EVEN_FEW if len(inside) < FEW else _EVEN_MANY / math.sqrt(len(inside))
     spacings = (np.array(_INDICES)[:, None] * near * symbol_rate).ravel()
-    turns = inside / spacings[:, None]
-    # Single precision takes a tenth of the time.
-    angles = (2 * math.pi * (turns - np.rint(turns))).astype(np.float32)
-    even = np.hypot(np.cos(angles).mean(axis=1), np.sin(angles).mean(axis=1))
+    even = _evenness(inside, spacings)
     if len(inside) < FEW:  # the widest one that is even
         clear = np.flatnonzero(even > least)
         top = int(clear[0]) if len(clear) else 0
@@ -116,3 +129,14 @@ def usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     else:
         best = int(np.argmax(even))
     return (float(spacings[best]), len(spacings)) if even[best] > least else (0.0, 0)
+
+
+def _evenness(values: _Reals, spacings: _Reals) -> _Reals:
+    """Return how even values are at spacings, as `LevelKernels.evenness`."""
+    native = kernels()
+    if native is not None and native.has_lattices:
+        return native.evenness(values, spacings)
+    turns = values / spacings[:, None]
+    # Single precision takes a tenth of the time.
+    angles = (2 * math.pi * (turns - np.rint(turns))).astype(np.float32)
+    return np.hypot(np.cos(angles).mean(axis=1), np.sin(angles).mean(axis=1)).astype(np.float64)

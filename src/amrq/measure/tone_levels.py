@@ -30,7 +30,7 @@ from amrq.measure.tone_count import (
     usual_spacing,
     without_stray_ends,
 )
-from amrq.native import LevelRounds, LevelSolution, kernels
+from amrq.native import Lattice, LevelRounds, LevelSolution, kernels
 
 __all__ = ["LevelFit", "fit_after_leader", "fit_levels", "fit_symbols", "levels_of_word"]
 
@@ -483,9 +483,12 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
     """
     best: LevelFit | None = None
     step = keyed.rate / symbol_rate
+    found: tuple[float, _Reals, NDArray[np.bool_]] | None = None
     for share, mean in _INSIDE:
-        inside, strength = keyed.tones(middles, share * step)
-        there = strength > _THERE * median(strength)
+        if found is None or found[0] != share:
+            tones, strength = keyed.tones(middles, share * step)
+            found = share, tones, strength > _THERE * median(strength)
+        _, inside, there = found
         if mean:  # of a frequency that is noisy itself the mean tells most
             inside = np.diff(keyed.phase(middles[:, None] + np.array([-0.5, 0.5]) * share * step))[:, 0]
             inside /= share * step
@@ -511,13 +514,14 @@ def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | N
     if not reach > 0:
         return None
     usual, tried = usual_spacing(inside, symbol_rate)
-    best = _spaced_by(inside, usual, tried, symbol_rate, fewest) if tried else None
+    smooth = smooth_likelihood(inside)
+    best = _spaced_by(inside, (usual, tried), smooth, symbol_rate, fewest) if tried else None
     if count < _LEAST_FREE or (tried and count < FEW):
         return best
     if best is not None and not _is_usual(best, usual):
         best = None
     free, tried = _spaced(inside, low, reach)
-    other = _spaced_by(inside, free, tried, symbol_rate, fewest) if tried else None
+    other = _spaced_by(inside, (free, tried), smooth, symbol_rate, fewest) if tried else None
     if best is None or (other is not None and other.evidence > best.evidence + _USUAL):
         return other
     return best
@@ -529,11 +533,11 @@ def _is_usual(fit: LevelFit, spacing: float) -> bool:
     return near and fit.seen >= LEAST_MANY and fit.swept <= _SWEPT
 
 
-def _spaced_by(
-    inside: _Reals, spacing: float, tried: int, symbol_rate: float, fewest: int
-) -> LevelFit | None:
-    """Return the fit of levels whose spacing is known roughly, of so many that were tried; None where there is none."""
-    count = len(inside)
+def _lattice(inside: _Reals, spacing: float) -> Lattice | None:
+    """Return evenly spaced levels, decided and fitted in turns, as `LevelKernels.lattice`; None where there is one."""
+    native = kernels()
+    if native is not None and native.has_lattices:
+        return native.lattice(inside, spacing)
     offset = float(np.angle(np.exp(2j * np.pi * inside / spacing).mean())) / (2 * math.pi) * spacing
     for _ in range(2):
         numbers = np.rint((inside - offset) / spacing)
@@ -543,19 +547,42 @@ def _spaced_by(
         if not spacing > 0:
             return None
     away = inside - numbers * spacing - offset
-    strays = round(stray_share(np.abs(away) / spacing) * count / 2)
+    lowest = int(numbers.min())
+    placed, sizes = (numbers - lowest).astype(np.int64), np.abs(away) / spacing
+    return Lattice(spacing, offset, lowest, placed, sizes, float(away @ away), float(away.std()))
+
+
+def _spaced_by(
+    inside: _Reals, spaced: tuple[float, int], smooth: float, symbol_rate: float, fewest: int
+) -> LevelFit | None:
+    """Return the fit of levels whose spacing is known roughly, of so many that were tried; None where there is none.
+
+    Args:
+        inside: float64 [n], frequencies, Hz.
+        spaced: spacing, Hz, and how many were tried.
+        smooth: likelihood of the frequencies without levels.
+        symbol_rate: symbols a second.
+        fewest: levels, at least.
+    """
+    spacing, tried = spaced
+    count = len(inside)
+    lattice = _lattice(inside, spacing)
+    if lattice is None:
+        return None
+    spacing, numbers = lattice.spacing, lattice.numbers
+    strays = round(stray_share(lattice.away) * count / 2)
     inner = np.sort(numbers)[strays : count - strays]
     if not len(inner):
         return None
-    lowest, highest = without_stray_ends(inner.astype(np.int64), float(away.std()) / spacing)
+    lowest, highest = without_stray_ends(inner, lattice.deviation / spacing)
     seen = highest - lowest + 1
     if seen < fewest:
         return None
-    left = float(np.sqrt(np.sum(np.square(away)) / max(1, count - 3)))
-    placed = np.clip(numbers - lowest, 0, seen - 1).astype(np.int64)
-    evidence = level_likelihood(left, placed, seen, 4) - smooth_likelihood(inside)
+    left = math.sqrt(lattice.squares / max(1, count - 3))
+    placed = np.clip(numbers - lowest, 0, seen - 1)
+    evidence = level_likelihood(left, placed, seen, 4) - smooth
     levels, likely = number_of_tones(seen, count, symbol_rate) if seen >= LEAST_MANY else (seen, 1.0)
-    middle = offset + spacing * (lowest + highest) / 2
+    middle = lattice.offset + spacing * (lattice.lowest + (lowest + highest) / 2)
     return LevelFit(
         levels=levels,
         rate=symbol_rate,

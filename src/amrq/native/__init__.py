@@ -14,7 +14,7 @@ from amrq.native.chunk_kernels import UNKNOWN, BurstLimits, BurstNow, ClockNow, 
 from amrq.native.clock_kernels import ClockLimits, ClockTrack, ClockWindow, Tone
 from amrq.native.fit_kernels import FitRounds, PointFit
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
-from amrq.native.level_kernels import EvenLevels, LevelRounds, LevelSolution
+from amrq.native.level_kernels import EvenLevels, Lattice, LevelRounds, LevelSolution
 from amrq.native.line_kernels import CHIRPS, LineChirps, LineGrid
 from amrq.native.network_kernels import (
     INSTRUCTIONS,
@@ -63,6 +63,7 @@ __all__ = [
     "FitRounds",
     "FollowNow",
     "Kernels",
+    "Lattice",
     "LevelLimits",
     "LevelNow",
     "LevelRounds",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled kernels for levels of a keyed frequency.
 
-What they compute, `amrq.measure.tone_levels` and `amrq.measure.closed_eye` say with NumPy.
+What they compute, `amrq.measure.tone_levels`, `tone_count` and `closed_eye` say with NumPy.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from amrq.native.pointers import address
 
-__all__ = ["EvenLevels", "LevelKernels", "LevelRounds", "LevelSolution"]
+__all__ = ["EvenLevels", "Lattice", "LevelKernels", "LevelRounds", "LevelSolution"]
 
 _SIDE = 2
 """Neighbours on either side whose levels count."""
@@ -69,6 +69,28 @@ class EvenLevels(NamedTuple):
     numbers: NDArray[np.int64]
 
 
+class Lattice(NamedTuple):
+    """Many evenly spaced levels fitted to values.
+
+    Attributes:
+        spacing: of the levels.
+        offset: place of level 0.
+        lowest: number of the lowest level.
+        numbers: level of each value, int64 [n], from 0, the lowest one, on.
+        away: how far each value is from its level, spacings, float64 [n], 0 or more.
+        squares: sum of the squares of what is left.
+        deviation: standard deviation of what is left.
+    """
+
+    spacing: float
+    offset: float
+    lowest: int
+    numbers: NDArray[np.int64]
+    away: _Reals
+    squares: float
+    deviation: float
+
+
 class LevelKernels:
     """Functions of the library for levels of a keyed frequency.
 
@@ -80,7 +102,7 @@ class LevelKernels:
         pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
         # Not in a library that was built before.
         self.has_levels = hasattr(library, "amrq_even_levels")
-        self.has_lines_of_clocks = False
+        self.has_lines_of_clocks = self.has_lattices = False
         if not self.has_levels:
             return
         self._symbol_means = library.amrq_symbol_means
@@ -104,6 +126,15 @@ class LevelKernels:
         self._clearest_line = library.amrq_clearest_line
         self._clearest_line.argtypes = [pointer, *[number] * 4, real, *[pointer] * 3]
         self._clearest_line.restype = number
+        self.has_lattices = hasattr(library, "amrq_lattice")
+        if not self.has_lattices:
+            return
+        self._evenness = library.amrq_evenness
+        self._evenness.argtypes = [pointer, number, pointer, number, pointer]
+        self._evenness.restype = None
+        self._lattice = library.amrq_lattice
+        self._lattice.argtypes = [pointer, number, pointer, pointer, pointer]
+        self._lattice.restype = number
 
     def symbol_means(
         self, phase: _Reals, frequency: _Reals, clock: tuple[float, float], count: int, phases: int
@@ -174,6 +205,39 @@ class LevelKernels:
             *(address(held), len(held), levels - 1, half, rounds, address(found), address(numbers))
         )
         return EvenLevels(error if error >= 0 else math.inf, float(found[0]), float(found[1]), numbers)
+
+    def evenness(self, values: _Reals, spacings: _Reals) -> _Reals:
+        """Return how even values are at spacings, 0 to 1, float64 [k]: 1 where they are multiples apart.
+
+        Args:
+            values: float64 [n], n at least 1, finite.
+            spacings: float64 [k], above 0.
+        """
+        held, tried = _row(values), _row(spacings)
+        if not len(held):
+            raise ValueError("there are no values.")
+        even = np.empty(len(tried))
+        self._evenness(address(held), len(held), address(tried), len(tried), address(even))
+        return even
+
+    def lattice(self, values: _Reals, spacing: float) -> Lattice | None:
+        """Return the evenly spaced levels that are nearest to values; None where there are no two.
+
+        Args:
+            values: float64 [n], n at least 1, finite.
+            spacing: of the levels, right to some hundredths of their number, above 0.
+        """
+        held = _row(values)
+        if not len(held) or not spacing > 0:
+            raise ValueError(f"{len(held)} values have no levels {spacing:g} apart.")
+        count, found = len(held), np.empty(5)
+        found[0] = spacing
+        numbers, away = np.empty(count, np.int64), np.empty(count)
+        if not self._lattice(address(held), count, address(found), address(numbers), address(away)):
+            return None
+        distance, offset, lowest, squares, left = found.tolist()
+        spread = max(0.0, squares / count - (left / count) ** 2)
+        return Lattice(distance, offset, int(lowest), numbers, away, squares, math.sqrt(spread))
 
     def faded(
         self, values: NDArray[np.float32], window: NDArray[np.float32], length: int

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Levels of a keyed frequency: its mean over each symbol, and the distance of so many levels by the mean frequency of
- * symbols and that of their neighbours; and lines of its clock. amrq.measure.tone_levels, closed_eye and symbol_clock
- * compute the same with NumPy. tests/test_native_levels.py holds one against the other.
+ * symbols and that of their neighbours; a lattice of many levels; and lines of its clock. amrq.measure.tone_levels,
+ * tone_count, closed_eye and symbol_clock compute the same with NumPy. tests/test_native_levels.py holds one against the other.
  */
 
 #include <math.h>
@@ -212,6 +212,115 @@ double amrq_even_levels(const double* values, int64_t count, int64_t top, double
     found[0] = half;
     found[1] = centre;
     return sqrt(left / (double)count) / half;
+}
+
+/* The sine of an angle of -pi / 2 to pi / 2, right to single precision (Taylor's series). */
+static inline float sine(float angle)
+{
+    const float square = angle * angle;
+    return angle * (1 + square * (-1 / 6.0f + square * (1 / 120.0f + square * (-1 / 5040.0f +
+           square * (1 / 362880.0f - square * (1 / 39916800.0f))))));
+}
+
+/* How even values are at spacings: the magnitude of the mean of a turn for each spacing.
+ *
+ * values: [count], count above 0; spacings, even: [tried].
+ */
+WIDE void amrq_evenness(const double* values, int64_t count, const double* spacings, int64_t tried, double* even)
+{
+    const float turn = 6.28318531f;
+    for (int64_t k = 0; k < tried; k++) {
+        const double spacing = spacings[k];
+        float along[LANES] = { 0 }, across[LANES] = { 0 };
+        for (int64_t first = 0; first < count; first += LANES) {
+            float parts[LANES] = { 0 };
+            const int64_t some = count - first < LANES ? count - first : LANES;
+            if (some == LANES) /* a fixed number, which is computed at once */
+                for (int64_t n = 0; n < LANES; n++) {
+                    const double turns = values[first + n] / spacing;
+                    parts[n] = (float)(turns - rint(turns));
+                }
+            else
+                for (int64_t n = 0; n < some; n++) {
+                    const double turns = values[first + n] / spacing;
+                    parts[n] = (float)(turns - rint(turns));
+                }
+            if (some == LANES)
+                for (int64_t n = 0; n < LANES; n++) {
+                    const float size = fabsf(parts[n]);
+                    along[n] += sine(turn * (0.25f - size));
+                    across[n] += copysignf(sine(turn * (0.25f - fabsf(size - 0.25f))), parts[n]);
+                }
+            else
+                for (int64_t n = 0; n < some; n++) {
+                    const float size = fabsf(parts[n]);
+                    along[n] += sine(turn * (0.25f - size));
+                    across[n] += copysignf(sine(turn * (0.25f - fabsf(size - 0.25f))), parts[n]);
+                }
+        }
+        double real = 0, imaginary = 0;
+        for (int64_t n = 0; n < LANES; n++) {
+            real += (double)along[n];
+            imaginary += (double)across[n];
+        }
+        even[k] = sqrt(real * real + imaginary * imaginary) / (double)count;
+    }
+}
+
+/* The evenly spaced levels that are nearest to values, where their spacing is known roughly.
+ *
+ * values: [count], count above 0; found: [5], the spacing, to begin with as well, the place of level 0, the lowest
+ * level, the sum of the squares of what is left, and its sum; numbers: [count], the level of each value from the lowest
+ * one on; away: [count], the size of what is left, over the spacing. Returns 0 where there are no two levels.
+ */
+int64_t amrq_lattice(const double* values, int64_t count, double* found, int64_t* numbers, double* away)
+{
+    const double whole = 6.283185307179586;
+    double spacing = found[0], along = 0, across = 0, lowest = 0;
+    for (int64_t n = 0; n < count; n++) {
+        double turns = values[n] / spacing;
+        turns = whole * (turns - rint(turns));
+        along += cos(turns);
+        across += sin(turns);
+    }
+    double offset = atan2(across, along) / whole * spacing, mean = 0;
+    for (int64_t n = 0; n < count; n++)
+        mean += values[n];
+    mean /= (double)count;
+    for (int round = 0; round < 2; round++) {
+        double middle = 0, products = 0, squares = 0, highest = lowest = rint((values[0] - offset) / spacing);
+        for (int64_t n = 0; n < count; n++) {
+            const double number = rint((values[n] - offset) / spacing);
+            away[n] = number;
+            middle += number;
+            lowest = number < lowest ? number : lowest;
+            highest = number > highest ? number : highest;
+        }
+        if (!(highest > lowest))
+            return 0;
+        middle /= (double)count;
+        for (int64_t n = 0; n < count; n++) {
+            const double aside = away[n] - middle;
+            products += aside * values[n];
+            squares += aside * aside;
+        }
+        spacing = products / squares;
+        offset = mean - spacing * middle;
+        if (!(spacing > 0))
+            return 0;
+    }
+    found[3] = found[4] = 0;
+    for (int64_t n = 0; n < count; n++) {
+        const double left = values[n] - away[n] * spacing - offset;
+        numbers[n] = (int64_t)(away[n] - lowest);
+        found[3] += left * left;
+        found[4] += left;
+        away[n] = fabs(left) / spacing;
+    }
+    found[0] = spacing;
+    found[1] = offset;
+    found[2] = lowest;
+    return 1;
 }
 
 /* Values less their mean, times a window, followed by zeros up to `length`. */
