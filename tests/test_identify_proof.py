@@ -187,3 +187,53 @@ def test_a_line_alone_is_a_carrier_whatever_a_model_thinks_of_its_place() -> Non
         iq = (amplitude * np.exp(2j * np.pi * 700 * time) + noise).astype(np.complex64)
         found = said(iq, 16e3, 4e3, am=0.5, ssb=0.3, carrier=0.1)
         assert found.family == family and (found.confidence < 0.9 or family == "am")
+
+
+def _eights(name: str) -> np.ndarray:
+    """Return tones of eight levels, each a quarter of the symbol rate from the next, 8 samples a symbol."""
+    tones = 2 * rng(name).integers(8, size=700) - 7
+    return np.exp(1j * np.pi * 0.25 * np.cumsum(np.repeat(tones, 8)) / 8)
+
+
+def test_tones_that_show_are_counted_whatever_a_model_thinks_of_their_number() -> None:
+    """Eight tones close to each other are as wide as four: a model took them for those, and nothing was named."""
+    found = said(_in_noise(_eights("eight tones"), "beside eight tones"), 160e3, 46e3, fsk4=0.97, fskm=0.001)
+    assert found.family == "fskm" and found.label == "8FSK"
+
+
+def _staggered(values: np.ndarray, rolloff: float) -> np.ndarray:
+    """Return levels behind a root-raised-cosine filter, 8 samples apart, by way of their spectrum."""
+    spread = np.zeros(8 * len(values))
+    spread[::8] = values
+    at = np.abs(np.fft.fftfreq(len(spread), 1 / 8))
+    edge = np.cos(np.pi / 2 * np.clip((at - (1 - rolloff) / 2) / rolloff, 0, 1))
+    return np.fft.ifft(np.fft.fft(spread) * edge).real * 8
+
+
+def test_turns_of_oqpsk_with_an_amplitude_that_stays_are_keys_of_the_frequency() -> None:
+    """Tamed FM leaves no levels to be seen; OQPSK has an amplitude that varies, whatever its filter."""
+    bits = rng("tamed").choice([-1.0, 1.0], (2, 3000))
+    pulse = np.hanning(35)
+    tamed = np.convolve(np.repeat(bits[0], 8), pulse / pulse.sum(), "same")
+    tamed = np.exp(1j * np.pi / 2 * np.cumsum(tamed) / 8)
+    found = said(_in_noise(tamed, "beside tamed"), 160e3, 16e3, fsk4=0.5, oqpsk=0.3)
+    assert found.family == "fsk2" and found.confidence <= 0.7
+    round_points = _staggered(bits[0], 1.0) + 1j * np.roll(_staggered(bits[1], 1.0), 4)
+    found = said(_in_noise(round_points, "beside round points"), 160e3, 29e3, fsk4=0.3, oqpsk=0.5)
+    assert found.family == "oqpsk"
+
+
+def test_one_sideband_of_levels_is_no_ofdm() -> None:
+    """8VSB is like noise to all measures but one: its square has a line at twice each edge of its band."""
+    levels = 2.0 * rng("eight levels of a sideband").integers(8, size=4000) - 7
+    count = 8 * len(levels)
+    at = np.fft.fftfreq(count, 1 / 8)  # in symbol rates: the band goes from 0 to one half
+    vestige = np.clip((at + 0.03) / 0.06, 0, 1) * np.clip((0.53 - at) / 0.06, 0, 1)
+    spread = np.zeros(count)
+    spread[::8] = levels
+    sideband = np.fft.ifft(np.fft.fft(spread) * np.sqrt(vestige))
+    iq = sideband * np.exp(-2j * np.pi * 0.25 * np.arange(count) / 8)
+    iq = _in_noise(iq / np.abs(iq).std(), "beside a sideband")
+    assert said(iq, 8e6, 0.53e6, ofdm=0.97).family != "ofdm"
+    like_noise = filtered_noise("as wide as a sideband")
+    assert said(like_noise, 40e3, 10e3, ofdm=0.97).family == "ofdm"

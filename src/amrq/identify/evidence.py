@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from amrq.identify.case import Case
-from amrq.identify.frequency_keys import levels_of, opened
+from amrq.identify.frequency_keys import levels_of, opened, round_turns
 from amrq.identify.look import EmissionLook
 from amrq.identify.numbers import (
     NUMBERS,
@@ -29,7 +29,7 @@ from amrq.identify.numbers import (
 )
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
-from amrq.identify.weights import MODEL_ERROR, WEIGHTS
+from amrq.identify.weights import MODEL_ERROR, WEIGHTS, ramp
 from amrq.model import UNKNOWN
 
 __all__ = ["FAMILIES", "FamilyEvidence", "not_learnt", "weigh_families"]
@@ -186,6 +186,40 @@ def _seek_code(case: Case, score: dict[str, float], measured: dict[str, float]) 
             score["dsss"] = max(score["dsss"], score[best] + _MOST_EVIDENCE * found)
 
 
+def _seek_number(
+    case: Case, prior: Mapping[str, float], score: dict[str, float], measured: dict[str, float]
+) -> None:
+    """Take for frequency keying with as many levels as clearly show what a model takes for that with another number.
+
+    That it is keyed in frequency a model knows; how many levels there are it guesses by the width, where an index is
+    unlike those that it has learnt. Levels that show, and no other number of them, are counted.
+    """
+    best = max(score, key=lambda name: score[name])
+    name = levels_of(case.look) if case.has("frequency_keying") else ""
+    if best not in _KEYED or name not in score or name not in measured:
+        return
+    found = case.look.frequency_keying
+    if found.surprise is not None and found.surprise < _NEWS:
+        return  # a pattern that repeats, as of sweeps
+    clear = min(found.level_evidence, found.level_margin)
+    shown = ramp(clear, *_CLEAR_LEVELS) * ramp(found.levels_confidence, *_SURE_LEVELS)
+    if shown > 0 and measured[name] > 0:
+        every = [prior[one] for one in _KEYED if one in score]
+        whole = max(every) + math.log(sum(math.exp(one - max(every)) for one in every))
+        score[name] += shown * (whole - prior[name])
+
+
+def _seek_round_turns(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for binary frequency keying what has the turns of OQPSK with an amplitude that no filtered points have."""
+    best = max(score, key=lambda name: score[name])
+    if best != "oqpsk" or "fsk2" not in score or not case.has("phase_keying"):
+        return
+    found = round_turns(case.look)
+    if found > 0:
+        measured["fsk2"] = _MOST_EVIDENCE * found
+        score["fsk2"] = max(score["fsk2"], score[best] + _MOST_EVIDENCE * (2 * found - 1))
+
+
 def _seek_levels(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
     """Take for amplitude keying what has two levels in the middle of symbols, whatever noise makes of them.
 
@@ -245,6 +279,11 @@ _LIKE_CHIPS = ("linear", "oqpsk", "pi4dqpsk")
 """Families that chips are received as."""
 _LIKE_LEVELS = ("am", "carrier", "ssb")
 """Families that keys which leave a carrier are taken for."""
+_KEYED = ("fsk2", "fsk4", "fskm")
+"""Families of frequency keying, which differ in their number of levels."""
+_CLEAR_LEVELS, _SURE_LEVELS, _NEWS = (0.4, 0.8), (0.7, 0.85), 0.5
+"""Evidence of levels a symbol against none and against any other number, confidence of them, and surprise of symbols,
+from which on levels are counted whatever a model thinks of their number."""
 _LIKE_KEYS = ("ook", "pulse", "carrier")
 """The same, where neither keys nor pulses are seen."""
 
@@ -322,6 +361,8 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
     _seek_code(case, score, measured)
     _seek_message(case, score, measured)
     _seek_keys(case, score, measured)
+    _seek_number(case, prior, score, measured)
+    _seek_round_turns(case, score, measured)
     _seek_levels(case, score, measured)
     _seek_line(case, score, measured)
     _seek_pulses(case, score, measured)

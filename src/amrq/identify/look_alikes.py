@@ -7,7 +7,7 @@ edges of a burst are like sidebands. Where measures do not tell which it is, no 
 """
 
 from amrq.identify.case import Case
-from amrq.identify.frequency_keys import is_usual
+from amrq.identify.frequency_keys import is_usual, round_turns
 from amrq.identify.numbers import hand_keyed, like_mode_s, switched
 from amrq.identify.weights import ramp
 
@@ -23,6 +23,8 @@ _ROUND_ENVELOPE = 0.18
 _ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
 """Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
 envelope varies by more than that: so sure at most."""
+_TURNS_ALONE = 0.5
+"""Confidence of levels, below which turns alone make a binary frequency keying of what has OQPSK's lines."""
 _ROUNDED, _GAP, _HALVES = 0.9, 0.04, 0.12
 """Share of a frequency's power in one line, of round keys by turns; lowest frequency over the symbol rate, of keys that
 balance each other (random ones have 0.005); and how far tones may be off half and whole waves, symbol rates."""
@@ -107,6 +109,8 @@ def _is_ambiguous(case: Case) -> bool:
     any pattern that repeats shows, where the envelope is not a constant one.
     """
     found, envelope = case.look.frequency_keying, case.look.envelope
+    if case.has("phase_keying") and found.levels_confidence < _TURNS_ALONE and round_turns(case.look) > 0:
+        return True  # what turns so is shaped OQPSK as well
     turns = found.index is not None and found.index < _ALIKE_INDEX and envelope > _ALIKE_ENVELOPE
     repeats = found.surprise is not None and found.surprise < _NO_NEWS and envelope > _UNSTEADY
     return turns or repeats

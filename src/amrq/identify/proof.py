@@ -17,6 +17,7 @@ from amrq.identify.frequency_keys import (
     levels_of,
     modem_inside,
     msk_like,
+    round_turns,
     waved,
     wide_message,
 )
@@ -77,6 +78,9 @@ _LIKE_NOISE = 0.35
 _PREFIX, _CHANCE_PREFIX, _ONCE = (0.1, 0.4), 14.0, 0.7
 """Confidence of a prefix that proves OFDM; how clear one is that noise of a limited band has in one of some hundred
 looks at a recording, at most, and what that one proves at most."""
+_EDGE_LINES = 8.0, 12.0
+"""How clear the weaker line of a square is that OFDM without a prefix has never, and that 8VSB has: of 30 looks at OFDM
+none stands out of the noise."""
 _SHARP, _DWELLS = 0.3, 0.5
 """Proof that frequency keying without a rest is, and one between two held tones, whose pattern repeats."""
 _WIDE, _LOWEST = 30e3, 4.5
@@ -169,6 +173,8 @@ def contradiction_of(case: Case, name: str) -> float:
         against = max(against, _no_audio(case))
     if name == "oqpsk" and case.has("frequency_keying"):
         against = max(against, msk_like(case.look))
+    if name == "ofdm" and case.has("phase_keying", "subcarriers"):
+        against = max(against, _edged(case))
     if name in ("linear", "pi4dqpsk"):
         against = max(against, ramp(case.eighths() if name == "linear" else -case.eighths(), *_EIGHTHS))
         against = max(against, staggered(case.received_already()))
@@ -208,6 +214,18 @@ def _unlike_keys(case: Case, name: str) -> float:
     # A clear clock with levels that do not show: whatever a model thinks, how many there are is not known.
     shown = ramp(max(found.confidence, found.levels_confidence), *_SHOWN)
     return max(against, clocked(case.look) * (1 - shown))
+
+
+def _edged(case: Case) -> float:
+    """Return how clearly the band's edges mirror each other as those of symbols at half their distance do, 0 to 1.
+
+    The square has a line at twice each edge: of symbols on one axis with one sideband and a rest of the other (8VSB)
+    as of staggered ones. To other measures that is a band of noise; OFDM, whose prefix may not be seen, has none.
+    """
+    found = case.look.phase_keying
+    if found.kind != "oqpsk" or case.look.subcarriers.confidence > _PREFIX[0]:
+        return 0.0
+    return ramp(found.lines, *_EDGE_LINES)
 
 
 def _swept(case: Case, name: str) -> float:
@@ -317,6 +335,11 @@ def _keyed(case: Case, name: str) -> float:
     return max(ramp(sure, 0.1, 0.5), sharp, held) * constant_envelope(case)
 
 
+def _rounded(case: Case) -> float:
+    """Return how clearly an amplitude that stays has the turns of an index of a half, where those were looked for."""
+    return round_turns(case.look) if case.has("phase_keying") else 0.0
+
+
 def _linear(case: Case) -> float:
     """Return how clearly symbols fit: a name, turns, or a symbol rate, and with it lines of a power.
 
@@ -359,7 +382,7 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "pulse": lambda case: max(
         ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
     ),
-    "fsk2": lambda case: _keyed(case, "fsk2"),
+    "fsk2": lambda case: max(_keyed(case, "fsk2"), _rounded(case)),
     "fsk4": lambda case: _keyed(case, "fsk4"),
     "fskm": lambda case: _keyed(case, "fskm"),
     "linear": _linear,
