@@ -3,8 +3,9 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,15 @@ from amrq.classifier import Evidence
 from amrq.errors import AmrqError
 from amrq.model import Hypothesis
 
-__all__ = ["EsN0Prior", "LevelTracker", "NoiseTracker", "TrackedLevel", "Tracker", "new_share"]
+__all__ = [
+    "EsN0Prior",
+    "LevelTracker",
+    "NoiseTracker",
+    "TrackedLevel",
+    "Tracker",
+    "kept_of_model",
+    "new_share",
+]
 
 
 def new_share(sample_indices: NDArray[np.int64], last: int | None, chunk_length: int) -> NDArray[np.float64]:
@@ -42,6 +51,42 @@ _ABOVE_DB, _BELOW_DB = 0.6, 1.5
 noise, and never takes any away."""
 _MISTAKEN = 0.02
 """Probability that this value says nothing."""
+
+
+_Made = TypeVar("_Made")
+
+
+class _Listed:
+    """A tuple that is the same as itself only: comparing all that is in it would take longer than what is kept."""
+
+    def __init__(self, hypotheses: tuple[Hypothesis, ...]) -> None:
+        self.hypotheses = hypotheses
+
+    def __hash__(self) -> int:
+        return id(self.hypotheses)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Listed) and self.hypotheses is other.hypotheses
+
+
+def kept_of_model(
+    make: Callable[[Sequence[Hypothesis]], _Made],
+) -> Callable[[Sequence[Hypothesis]], _Made]:
+    """Return a function that makes what depends on a model's hypotheses alone; once, where they are the same tuple.
+
+    Each look at an emission makes a decision maker and a tracker, of the same few models.
+
+    >>> given = (Hypothesis("QPSK", 10.0, 1.0),)
+    >>> labels = kept_of_model(lambda hypotheses: [one.label for one in hypotheses])
+    >>> labels(given), labels(given) is labels(given), labels(list(given)) is labels(given)
+    (['QPSK'], True, False)
+    """
+    known = lru_cache(maxsize=8)(lambda listed: make(listed.hypotheses))
+
+    def made(hypotheses: Sequence[Hypothesis]) -> _Made:
+        return known(_Listed(hypotheses)) if isinstance(hypotheses, tuple) else make(hypotheses)
+
+    return made
 
 
 class EsN0Prior:
@@ -125,6 +170,51 @@ _FLOOR = 0.01
 """Weight, of a whole of 1, that goes to all levels as the model expects them, whatever has been tracked."""
 
 
+class _Followed(NamedTuple):
+    """What `NoiseTracker` knows of a model's hypotheses.
+
+    Attributes:
+        prior_of: priors by weights of levels.
+        prior: of each, [H].
+        class_start: first one of each class.
+        at_level: 1 at its level, [H, levels].
+        expected: of each level, [levels].
+        transition: from one to another after a block, [H, H].
+    """
+
+    prior_of: EsN0Prior
+    prior: NDArray[np.float64]
+    class_start: list[int]
+    at_level: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    transition: NDArray[np.float64]
+
+
+@kept_of_model
+def _constants(hypotheses: Sequence[Hypothesis]) -> _Followed:
+    log_prior: NDArray[np.float64] = np.log([hypothesis.prior for hypothesis in hypotheses])
+    log_prior -= np.logaddexp.reduce(log_prior)
+    prior_of, prior = EsN0Prior(hypotheses, log_prior), np.exp(log_prior)
+    labels = [hypothesis.label for hypothesis in hypotheses]
+    at_level = np.zeros((len(hypotheses), len(prior_of.levels)))
+    at_level[prior_of.columns, prior_of.level_of] = 1
+    expected = prior @ at_level
+    among_level = at_level * prior[:, None] / np.maximum(expected, 1e-300)
+    transition = (
+        (1 - _CLASS_CHANGES - _ANEW) * np.eye(len(hypotheses))
+        + _CLASS_CHANGES * at_level @ among_level.T
+        + _ANEW * prior
+    )
+    return _Followed(
+        prior_of,
+        prior,
+        [labels.index(name) for name in dict.fromkeys(labels)],
+        at_level,
+        expected / max(expected.sum(), 1e-300),
+        np.asarray(transition),
+    )
+
+
 class NoiseTracker:
     """Track the probability of each of a model's Es/N0 levels, given the chunks before.
 
@@ -140,26 +230,12 @@ class NoiseTracker:
     """
 
     def __init__(self, hypotheses: Sequence[Hypothesis], chunk_length: int) -> None:
-        log_prior: NDArray[np.float64] = np.log([hypothesis.prior for hypothesis in hypotheses])
-        log_prior -= np.logaddexp.reduce(log_prior)
-        self._prior_of = EsN0Prior(hypotheses, log_prior)
+        known = _constants(hypotheses)
+        self._prior_of, self._prior, self._class_start = known.prior_of, known.prior, known.class_start
+        self._at_level, self._expected, self._transition = known.at_level, known.expected, known.transition
         self.levels = self._prior_of.levels
         """Es/N0 in dB that the weights stand for, rising; empty where the model weighs none."""
         self.chunk_length = chunk_length
-        self._prior = np.exp(log_prior)
-        labels = [hypothesis.label for hypothesis in hypotheses]
-        self._class_start = [labels.index(name) for name in dict.fromkeys(labels)]
-        columns, level_of = self._prior_of.columns, self._prior_of.level_of
-        self._at_level = np.zeros((len(hypotheses), len(self.levels)))  # hypothesis -> its level
-        self._at_level[columns, level_of] = 1
-        expected = self._prior @ self._at_level
-        self._expected = expected / max(expected.sum(), 1e-300)
-        among_level = self._at_level * self._prior[:, None] / np.maximum(expected, 1e-300)
-        self._transition = (
-            (1 - _CLASS_CHANGES - _ANEW) * np.eye(len(hypotheses))
-            + _CLASS_CHANGES * self._at_level @ among_level.T
-            + _ANEW * self._prior
-        )
         self.reset()
 
     def reset(self) -> None:

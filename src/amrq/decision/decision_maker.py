@@ -16,7 +16,7 @@ from amrq.decision.decision_options import DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.native import kernels
-from amrq.tracking import EsN0Prior, new_share
+from amrq.tracking import EsN0Prior, kept_of_model, new_share
 
 __all__ = ["DecisionMaker"]
 
@@ -62,6 +62,46 @@ class _Chunks(NamedTuple):
         """Return pieces as one; a column that one of them lacks is left out."""
         columns = ([c for c in column if c is not None] for column in zip(*pieces, strict=True))
         return _Chunks(*(np.concatenate(c) if len(c) == len(pieces) else None for c in columns))  # type: ignore[arg-type]
+
+
+class _Constants(NamedTuple):
+    """What `DecisionMaker` knows of a model's hypotheses.
+
+    Attributes:
+        classes: in the order of the hypotheses.
+        start: number of each class's first one, [classes].
+        log_prior: of each, all classes being equally probable, [H].
+        prior_of: priors by weights of Es/N0 levels.
+        es_n0_db: of each, NaN where it has none, [H].
+        limits: of each class, see `_es_n0_limits`.
+    """
+
+    classes: tuple[str, ...]
+    start: NDArray[np.int64]
+    log_prior: NDArray[np.float64]
+    prior_of: EsN0Prior
+    es_n0_db: NDArray[np.float64]
+    limits: list[tuple[float, float]]
+
+
+@kept_of_model
+def _constants(hypotheses: Sequence[Hypothesis]) -> _Constants:
+    labels = [hypothesis.label for hypothesis in hypotheses]
+    classes = tuple(dict.fromkeys(labels))
+    start = np.array([labels.index(name) for name in classes])
+    log_prior: NDArray[np.float64] = np.log([hypothesis.prior for hypothesis in hypotheses])
+    # All classes are equally probable, whatever their shares in training.
+    totals = np.logaddexp.reduceat(log_prior, start)
+    log_prior -= np.repeat(totals, np.diff([*start, len(labels)]))
+    levels = [hypothesis.es_n0_db for hypothesis in hypotheses]
+    return _Constants(
+        classes,
+        start,
+        log_prior,
+        EsN0Prior(hypotheses, log_prior),
+        np.array([math.nan if level is None else level for level in levels]),
+        [_es_n0_limits([h for h in hypotheses if h.label == name]) for name in classes],
+    )
 
 
 class DecisionMaker:
@@ -133,19 +173,9 @@ class DecisionMaker:
         options: DecisionOptions | None = None,
         fusion_chunks: float = 0.0,
     ) -> None:
-        labels = [hypothesis.label for hypothesis in hypotheses]
-        self.classes = tuple(dict.fromkeys(labels))
-        self._start = np.array([labels.index(name) for name in self.classes])
-        self._log_prior: NDArray[np.float64] = np.log([hypothesis.prior for hypothesis in hypotheses])
-        # All classes are equally probable, whatever their shares in training.
-        totals = np.logaddexp.reduceat(self._log_prior, self._start)
-        self._log_prior -= np.repeat(totals, np.diff([*self._start, len(labels)]))
-        self._prior_of = EsN0Prior(hypotheses, self._log_prior)
-        levels = [hypothesis.es_n0_db for hypothesis in hypotheses]
-        self._es_n0_db = np.array([math.nan if level is None else level for level in levels])
-        self._es_n0_limits = [
-            _es_n0_limits([h for h in hypotheses if h.label == name]) for name in self.classes
-        ]
+        known = _constants(hypotheses)
+        self.classes, self._start, self._log_prior = known.classes, known.start, known.log_prior
+        self._prior_of, self._es_n0_db, self._es_n0_limits = known.prior_of, known.es_n0_db, known.limits
         self.chunk_length = chunk_length
         self.options = options or _DEFAULTS
         if not 0 <= fusion_chunks < math.inf:

@@ -366,13 +366,22 @@ def wander(
     ratio = step * 2 * share / (1 - share)
     pole = np.clip(1 + ratio / 2 - np.sqrt(ratio + ratio**2 / 4), _LEAST_POLE, 0.95)
     middle = time[length // 3 : 2 * length // 3]
-    distance = np.abs(time[:, None] - middle)
-    weight = np.where(distance > 0, pole[:, None, None] ** distance, 0.0).astype(np.float32)
+    # The same few powers of a pole again and again; none of the symbol itself.
+    powers = pole[:, None] ** np.arange(length, dtype=np.float32)
+    powers[:, 0] = 0
+    weight = powers.astype(np.float32)[:, _distances(length)]
     phase = np.unwrap(np.angle(np.einsum("ij,ijk->ik", straight, weight)), axis=1) / (2 * np.pi)
     slope = (phase * middle).sum(axis=1) / (
         middle @ middle
     )  # a product of matrices would round by their size
     return rates + slope, np.asarray(phase - slope[:, None] * middle, dtype=np.float32)
+
+
+@cache
+def _distances(length: int) -> NDArray[np.intp]:
+    """Return how far symbols are from those of the middle third, int [length, a third]."""
+    places = np.arange(length)
+    return np.asarray(np.abs(places[:, None] - places[length // 3 : 2 * length // 3]))
 
 
 def spectra(rows: NDArray[np.complex64], bins: int) -> NDArray[np.complex64]:

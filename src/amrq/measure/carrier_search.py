@@ -8,7 +8,7 @@ What is found depends on the symbols alone; which line is a carrier's, `CarrierR
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,6 +143,20 @@ def _searched(max_offset: float) -> _Searched:
     )
 
 
+@cache
+def _silence() -> tuple[NDArray[np.float64], NDArray[np.complex64], NDArray[np.float32], NDArray[np.float32]]:
+    """Return what is before a stream: powers of steps, functions, their spectra, energies; not to be written to."""
+    found = (
+        np.zeros(SHORT - 1),
+        np.zeros((len(ORDERS), SLOW_FIT - STEP), np.complex64),
+        np.zeros((len(ORDERS), _LONG - 1, _BINS), np.float32),
+        np.zeros((len(ORDERS), _LONG - 1), np.float32),
+    )
+    for one in found:
+        one.setflags(write=False)
+    return found
+
+
 class LineSearch:
     """Look for lines in a stream of symbols.
 
@@ -167,10 +181,7 @@ class LineSearch:
 
     def reset(self) -> None:
         """Begin a stream."""
-        self._power = np.zeros(SHORT - 1)
-        self._shaped = np.zeros((len(ORDERS), SLOW_FIT - STEP), np.complex64)
-        self._spectra = np.zeros((len(ORDERS), _LONG - 1, _BINS), np.float32)
-        self._energy = np.zeros((len(ORDERS), _LONG - 1), np.float32)
+        self._power, self._shaped, self._spectra, self._energy = _silence()
         self._chirped = np.zeros((3, len(ORDERS)))  # the last search: rates, drifts, whether there is a line
         self.count = 0
         """Steps since the start."""

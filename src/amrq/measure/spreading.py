@@ -21,6 +21,7 @@ from amrq.measure.looks import (
     hann_single,
     line_place,
     logistic,
+    median,
     row_medians,
     sliding_medians,
     squares,
@@ -198,7 +199,8 @@ def _shortest(band: FlatBand, lag: float, clear: float) -> _Code:
     A bit of a line code, as Manchester, is a code of two chips: it is looked for down to there.
     """
     parts = range(1, max(1, min(_PARTS, int(lag / (_LINE_CODE * band.scale)))) + 1)
-    found = [_described(band, lag / part, clear) for part in parts]
+    power = squares(band.iq)
+    found = [_described(band, power, lag / part, clear) for part in parts]
     least = _AS_ALIKE * max(one.likeness for one in found)
     return next(one for one in reversed(found) if one.likeness >= least)
 
@@ -212,28 +214,36 @@ def _clearness(found: NDArray[np.float32], lags: NDArray[np.int64], count: int) 
     return np.asarray((found - around) / np.maximum(around, 0.5) * np.sqrt(np.maximum(blocks, 1.0)))
 
 
-def _described(band: FlatBand, lag: float, clear: float) -> _Code:
-    """Return how alike a signal is to itself a code later, in each code, and how that depends on where codes begin."""
+def _described(band: FlatBand, power: NDArray[np.float32], lag: float, clear: float) -> _Code:
+    """Return how alike a signal is to itself a code later, in each code, and how that depends on where codes begin.
+
+    Args:
+        band: the signal.
+        power: of its samples, float32 [n].
+        lag: one code, samples.
+        clear: how clear that is.
+    """
     iq = band.iq
     whole = round(lag)
     product = iq[whole:] * np.conj(iq[:-whole])
     running = np.concatenate([[0], np.cumsum(product)])
-    power = squares(iq)
     both = np.concatenate([[0.0], np.cumsum(0.5 * (power[whole:] + power[:-whole]), dtype=np.float64)])
     codes = min(_CODES, max(1, int(len(product) / lag) - 1))
     starts = np.arange(0, lag, max(1.0, lag / 24))
-    top = least = 0.0
-    for off in _OFF:  # lags are known to a tenth of a sample, which adds up
-        edges = starts[:, None] + np.arange(codes + 1) * (lag + off)
-        place = np.minimum((edges + 0.5).astype(np.int64), len(product))
-        held = np.abs(np.diff(running[place], axis=1)) / np.maximum(np.diff(both[place], axis=1), 1e-30)
-        share = np.mean(held * held, axis=1)
-        if float(share.max()) > top:
-            top, least = float(share.max()), float(share.min())
+    # Lags are known to a tenth of a sample, which adds up: the best one of some near it counts.
+    lags = lag + np.array(_OFF)
+    edges = starts[:, None] + np.arange(codes + 1) * lags[:, None, None]
+    place = np.minimum((edges + 0.5).astype(np.int64), len(product))
+    sums, powers = running[place], both[place]
+    held = np.abs(sums[..., 1:] - sums[..., :-1]) / np.maximum(powers[..., 1:] - powers[..., :-1], 1e-30)
+    share = np.mean(held * held, axis=2)
+    highest = share.max(axis=1)
+    best = int(highest.argmax())
+    top, least = float(highest[best]), float(share[best].min())
     short = max(2, round(lag / _SHORT))
     parts = np.arange(0, len(product), short)
     each = np.abs(np.diff(running[parts])) / np.maximum(np.diff(both[parts]), 1e-30)
-    everywhere = float(np.median(each)) - _CHANCE / math.sqrt(short)
+    everywhere = median(each) - _CHANCE / math.sqrt(short)
     chance = min(_MOST_CHANCE, _FREE * band.scale / lag)
     likeness = math.sqrt(max(0.0, (top - chance) / (1 - chance)))
     return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30), everywhere, likeness)

@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft, next_fast_len
 
 from amrq.classes import THESIS_9, LinearClass, LinearSet
 from amrq.measure import STEP, CarrierRecovery
 from amrq.native import FitRounds, kernels
+from amrq.transforms import fft, next_fast_len
 
 __all__ = ["LINEAR_EQUALISER", "ConstellationFitter", "Equaliser", "Fit"]
 
