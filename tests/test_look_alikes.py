@@ -16,3 +16,16 @@ def test_symbols_about_a_carrier_may_be_its_keys(share: float, most: float) -> N
         look=SimpleNamespace(line=SimpleNamespace(share=share)), has=lambda name: False
     )
     assert look_alikes.most_of_alike(case, "linear") == most
+
+
+@pytest.mark.parametrize("name", ["linear", "oqpsk", "pi4dqpsk"])
+def test_symbols_that_come_again_may_be_chips(name: str) -> None:
+    for again, most in ((False, 1.0), (True, 0.85)):
+        spreading = SimpleNamespace(confidence=0.0, turned=0.0, again=again)
+        line = SimpleNamespace(share=0.0)
+        case: Any = SimpleNamespace(
+            look=SimpleNamespace(line=line, spreading=spreading, envelope=0.4),
+            has=lambda *names: names == ("spreading",),
+            code=lambda: 0.0,
+        )
+        assert look_alikes.most_of_alike(case, name) == most

@@ -133,3 +133,73 @@ def test_a_long_code_is_found_in_a_box_that_is_too_wide() -> None:
     for wide in (1.0, 1.35):
         found = measure_spreading(iq, _RATE, wide * 1.23e6)
         assert found.code_period is not None and found.code_period == pytest.approx(period, rel=2e-3)
+
+
+def _chips(
+    code: NDArray[np.complex128], staggered: bool, random: np.random.Generator
+) -> NDArray[np.complex64]:
+    """A code with data, the quadrature half a chip late or not, 15 dB."""
+    data = random.choice([1, -1, 1j, -1j], 2600 // len(code) + 1)
+    chips = np.outer(data, code).ravel()
+    if not staggered:
+        return _shaped(chips, random, 15.0)
+    real, late = (_shaped(part + 0j, random, 60.0) for part in (chips.real, chips.imag))
+    iq = real.real[4:] + 1j * np.roll(late.real, round(0.5 * _RATE / _CHIP_RATE))[4:]
+    return np.asarray(iq + random.standard_normal((len(iq), 2)) @ [0.18, 0.18j], np.complex64)
+
+
+@pytest.mark.parametrize("length", [16, 32, 63])
+def test_staggered_chips_turn_with_the_data(length: int) -> None:
+    """OQPSK whose symbols a code repeats: no clock shows in its envelope, but phases that data turns."""
+    random = rng("staggered chips", length)
+    turned = [
+        measure_spreading(_chips(random.choice([1, -1, 1j, -1j], length), True, random), _RATE, 1.1e6).turned
+        for _ in range(3)
+    ]
+    assert sorted(turned)[1] > 0.8
+
+
+def test_few_long_codes_are_alike_between_samples() -> None:
+    """A lag of more than a thousand samples is known to a part of one, or the second code is not like the first."""
+    random = rng("few long codes")
+    found = [
+        measure_spreading(
+            _shaped(np.outer([1, -1, -1, 1], random.choice([-1.0, 1.0], length)).ravel() + 0j, random, 15.0),
+            _RATE,
+            1.23e6,
+        )
+        for length in (801, 850, 899)
+    ]
+    assert all(one.alike > 0.8 and one.turned > 0.8 for one in found)
+
+
+def test_a_pattern_has_the_same_phase_each_time() -> None:
+    random = rng("a pattern and its phase")
+    pattern = np.tile(random.choice([1, -1, 1j, -1j], 46), 34)
+    idle = _shaped(np.concatenate([pattern, random.choice([1, -1, 1j, -1j], 1500)]), random, 15.0)
+    assert measure_spreading(idle, _RATE, 1.2e6).pattern
+    coded = measure_spreading(_chips(random.choice([1, -1, 1j, -1j], 46), False, random), _RATE, 1.2e6)
+    assert not coded.pattern and coded.turned > 0.8
+    frames = random.choice([1, -1, 1j, -1j], (12, 220))
+    frames[:, :70] = frames[0, :70]  # preamble and word of synchronisation
+    framed = measure_spreading(_shaped(frames.ravel(), random, 15.0), _RATE, 1.2e6)
+    assert framed.turned == 0 and not framed.again
+
+
+def test_a_look_that_comes_again_once_may_be_of_chips() -> None:
+    """One code and a half: nothing tells a code from symbols that are sent twice."""
+    random = rng("once again")
+    symbols = random.choice([1.0, -1.0], 3000) + 0j
+    for length, again in ((1700, True), (3000, False)):
+        assert (
+            measure_spreading(_shaped(np.resize(symbols[:length], 3000), random, 15.0), _RATE, 1.2e6).again
+            is again
+        )
+
+
+def test_a_frame_that_comes_again_in_part_is_no_code() -> None:
+    random = rng("frames in part")
+    frames = random.choice([1, -1], (3, 820)) + 0j
+    frames[1:, 100:260] = -frames[0, 100:260]
+    frames[2, 100:260] *= -1
+    assert measure_spreading(_shaped(frames.ravel(), random, 20.0), _RATE, 1.2e6).confidence < 0.3

@@ -10,6 +10,8 @@ __all__ = ["Case"]
 
 _A_TURN, _HALF_TURNS = 0.12, 0.6
 """Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most."""
+_SURE_CODE = 0.95
+"""Probability of a code whose turns are clear, where it is phase keying."""
 _NOT_RECEIVED = ReceivedLinear()
 _RECEIVED_AS_PHASES = ("QPSK", "8PSK", "16PSK")
 
@@ -21,12 +23,16 @@ class Case:
         look: the look.
         equaliser: a linear signal is equalised where it needs that and the look is thorough: not where a model takes it
             for something else, since that costs most of all.
+
+    Attributes:
+        phases: it is phase keying, whichever family of it: symbols that come again may be chips.
     """
 
     def __init__(self, look: EmissionLook, equaliser: bool = True) -> None:
         self.look = look
         self._equaliser = equaliser
         self._eighths: dict[float, float] = {}
+        self.phases = False
 
     @cached_property
     def received(self) -> ReceivedLinear:
@@ -63,6 +69,11 @@ class Case:
         received = self.received_already()
         fourth, square = received.turn
         return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > _A_TURN)
+
+    def code(self) -> float:
+        """Return how likely a code repeats itself, 0 to 1: of what is phase keying, turns with its data are enough."""
+        found = self.look.spreading
+        return max(found.confidence, _SURE_CODE * found.turned if self.phases else 0.0)
 
     def product(self) -> float:
         """Return the look's bandwidths times seconds: so much independent evidence there is."""

@@ -180,10 +180,13 @@ def _seek_message(case: Case, score: dict[str, float], measured: dict[str, float
 def _seek_code(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
     """Take for a direct sequence symbols that a code repeats: they are its chips, however well they are received."""
     best = max(score, key=lambda name: score[name])
-    if best in _LIKE_CHIPS and "dsss" in measured:
-        found = 2 * case.look.spreading.confidence - 1
-        if found > 0:
-            score["dsss"] = max(score["dsss"], score[best] + _MOST_EVIDENCE * found)
+    if "dsss" not in measured or best not in (*_LIKE_CHIPS, "dsss"):
+        return
+    case.phases = True
+    found = 2 * case.code() - 1
+    if found > 0:
+        others = max(value for name, value in score.items() if name != "dsss")
+        score["dsss"] = max(score["dsss"], others + _MOST_EVIDENCE * found)
 
 
 def _seek_number(

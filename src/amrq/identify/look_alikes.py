@@ -88,7 +88,7 @@ def most_of_alike(case: Case, name: str) -> float:
 
 def _may_be_chips(case: Case) -> bool:
     """Return whether symbols may be chips of a code."""
-    return case.has("spreading") and case.look.spreading.confidence > _PERHAPS_CODE
+    return case.has("spreading") and (case.code() > _PERHAPS_CODE or case.look.spreading.again)
 
 
 def _is_a_pattern(case: Case) -> bool:

@@ -165,8 +165,8 @@ def contradiction_of(case: Case, name: str) -> float:
         against = max(against, _swept(case, name))
     if name in _NO_SUBCARRIERS and case.has("subcarriers"):
         against = max(against, ramp(case.look.subcarriers.confidence, 0.5, 0.9))
-    if name in _NO_CODE and case.has("spreading"):
-        against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
+    if case.has("spreading"):
+        against = max(against, _coded(case, name))
     if name == "ook" and case.has("keying"):
         against = max(against, _smeared(case) * (1 - wide_keyed(case)), filled_keys(case))
     if name == "fm" and case.has("fm"):
@@ -181,6 +181,13 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in _KEYED and case.has("frequency_keying"):
         against = max(against, _unlike_keys(case, name))
     return against
+
+
+def _coded(case: Case, name: str) -> float:
+    """Return how clearly symbols are chips of a code, or what is taken for a code is a pattern without data, 0 to 1."""
+    if name == "dsss":
+        return float(case.look.spreading.pattern)
+    return ramp(case.code(), 0.3, 0.8) if name in _NO_CODE else 0.0
 
 
 def _no_audio(case: Case) -> float:
@@ -370,7 +377,7 @@ def _ofdm(case: Case) -> float:
 
 
 def _spread(case: Case) -> float:
-    return ramp(case.look.spreading.confidence, 0.1, 0.5)
+    return ramp(case.code(), 0.1, 0.5)
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {

@@ -42,10 +42,14 @@ _PART = 3
 """Parts of a code that are summed: where the phase changes, one of them is lost."""
 _NEAR = 12
 """Lags to either side whose median is what there is without a code."""
-_CLEAR = 7.0
-"""Standard deviations by which the repetition stands out, at least."""
-_MULTIPLES, _AS_CLEAR = 8, 0.35
-"""A lag that the clearest one may be a multiple of: so many times at most, and of what it should have at least."""
+_CLEAR, _PERHAPS, _CERTAIN = 7.0, 20.0, 40.0
+"""Standard deviations by which the repetition stands out, at least; from which on a longer code must stand out more;
+and from which on none is looked for."""
+_TIMES = 2.0
+"""As much more: many codes of a short one stand out as well."""
+_MULTIPLES, _AS_CLEAR, _HARDLY_LESS = 8, 0.35, 0.75
+"""A lag that the clearest one may be a multiple of: so many times at most, and of what it should have at least; and of
+how alike it is there, at least."""
 _CLOCK, _USUAL = (0.6, 1.15), (0.82, 0.14)
 """Of the bandwidth: chip rates that are looked for; and which are usual, with their deviation. A short code has other
 lines as clear as the clock's."""
@@ -66,6 +70,9 @@ _WIDER, _LEAST_SIGNAL = 1.1, 0.1
 _UNLIKE, _LIKE = 0.3, 0.45
 """Likeness, noise taken off, of no code, and of one. A few bits of a line code, or of a pulse, come again by chance:
 of 60 claims of them 19 of 20 had less than 0.45, or were shorter than 7 chips; of 150 of codes 2 had."""
+_LONG_LIKE = 0.5, 0.7
+"""The same of long codes, whose lag is known to a part of a sample: codes have .8, and a frame that a satellite sends
+again now and then .42."""
 _PARTS, _LINE_CODE, _AS_ALIKE = 12, 1.8, 0.95
 """Codes that the clearest lag may be; over the bandwidth: a bit of a line code, at least; and of the greatest likeness:
 the shortest lag that is as alike."""
@@ -74,6 +81,20 @@ _FREE, _MOST_CHANCE = 1.3, 0.9
 _MOST_ODDS, _CHANGES, _UNCHANGED = 4.0, 0.2, -0.5
 """Logarithm of the odds, at most; and where nothing changes with the code, as in a pattern of symbols or a sweep that
 come again and again."""
+_ENOUGH_CODES, _SAME_PHASE, _A_PATTERN = 12, 0.25, -2.0
+"""Codes of which random data turns some for sure; how far their phases cancel at least (12 random bits do in 99 of 100
+looks); and the odds' logarithm at most where they do not."""
+_MANY_TURNED = (0.5, 0.65), (20.0, 40.0), (0.36, 0.46)
+_FEW_TURNED = (0.2, 0.35), (80.0, 120.0), (0.5, 0.65)
+"""How far phases cancel, or how much is lost where data does not change with the code; by how much the repetition
+stands out; and likeness, from which on symbols may be chips, and are. Of 960 simulated looks at linear modulations,
+half of them patterns of idle symbols or frames, none has half of all three; of 320 at codes, half of them staggered,
+nine of ten have."""
+_AGAIN = 100.0, 0.5
+"""How clear a repetition is, and how alike what comes again, from which on symbols may be chips of few long codes."""
+_MOST_LAG, _ONCE_AGAIN = 0.85, 40.0
+"""Of the look: lags at which it may come again once; and of the mean that random symbols have: of 1,000 looks at
+3,000 of them 999 have less than 15."""
 _WHOLE = 0.2
 """Chips by which a code may be off a whole number of them."""
 
@@ -92,6 +113,8 @@ class Spreading:
         alike: how alike samples a code apart are, 0 to 1.
         changes: how much of that is lost where data does not change with the code, 0 to 1: 0 where nothing changes.
         confidence: probability that it is a direct sequence with that code, 0 to 1.
+        turned: how clearly it is one, where it is phase keying and nothing else, 0 to 1: symbols come again, with a
+            phase that data turns.
     """
 
     chip_rate: float | None = None
@@ -101,6 +124,9 @@ class Spreading:
     alike: float = 0.0
     changes: float = 0.0
     confidence: float = 0.0
+    turned: float = 0.0
+    pattern: bool = False
+    again: bool = False
 
 
 class _Code(NamedTuple):
@@ -110,6 +136,7 @@ class _Code(NamedTuple):
     changes: float
     everywhere: float  # how alike in each short time, beyond chance
     likeness: float  # how alike, beyond chance
+    turns: float  # how far the phases of the codes cancel, 0 where all are the same
 
 
 def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None = None) -> Spreading:
@@ -140,7 +167,7 @@ def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None 
     band = flat_band(iq, sample_rate, width)
     code = _code(band)
     if code is None:
-        return Spreading()
+        return Spreading(again=_once_again(band))
     chip_rate = _clock(iq, sample_rate, width)
     chips = None
     period = code.lag / band.rate
@@ -159,6 +186,11 @@ def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None 
         alike=code.alike,
         changes=code.changes,
         confidence=logistic(_odds(code, chips, likeness, band)),
+        turned=_turned(code, chips, likeness, band),
+        pattern=code.clear > _CERTAIN and _is_pattern(code, band),
+        again=_once_again(band)
+        if code.clear < _CERTAIN
+        else code.clear > _AGAIN[0] and likeness > _AGAIN[1] and code.lag > _HALF * band.scale,
     )
 
 
@@ -177,20 +209,64 @@ def _code(band: FlatBand) -> _Code | None:
         part = iq if times == 1 else middle_half(iq)
         clear = _clearness(repetitions(part, lags, np.maximum(2, lags // _PART)), lags, len(part))
         top = int(np.argmax(clear))
-        if best is None or clear[top] > best[0]:
+        if best is None or clear[top] > best[0] * (_TIMES if best[0] > _PERHAPS else 1.0):
             best = float(clear[top]), int(lags[top]), clear, int(lags[0]), times
+        if best[0] > _CERTAIN:
+            break  # many of such codes come again as clearly
     if best is None or best[0] < _CLEAR:
         return None
     value, lag, clear, first, times = best
+    whole, alike = _at(band, clear, lag - first, first, times), -1.0
     for many in range(_MULTIPLES, 1, -1):  # the code, not several of them
         place = round(lag / many) - first
         around = clear[max(0, place - 1) : max(0, place + 2)]
         if len(around) and float(around.max()) > _AS_CLEAR * value / math.sqrt(many):
-            lag = max(0, place - 1) + int(np.argmax(around)) + first
-            break
-    index = lag - first
-    exact = line_place(np.maximum(clear, 1e-3), index) + first if 0 < index < len(clear) - 1 else float(lag)
-    return _shortest(band, exact * times, value)
+            lag_of_part = _at(band, clear, max(0, place - 1) + int(np.argmax(around)), first, times)
+            found = _shortest(band, lag_of_part, value)
+            alike = _described(band, squares(iq), whole, value).likeness if alike < 0 else alike
+            if found.likeness > _HARDLY_LESS * alike:  # parts of a pattern may be alike by chance
+                return found
+    return _shortest(band, whole, value)
+
+
+def _at(band: FlatBand, clear: NDArray[np.float64], index: int, first: int, times: int) -> float:
+    """Return the lag at a place of clearnesses, in samples of the whole band."""
+    lag = float(index + first)
+    if 0 < index < len(clear) - 1:
+        lag = line_place(np.maximum(clear, 1e-3), index) + first
+    return lag if times == 1 else _refined(band.iq, lag * times)
+
+
+def _refined(iq: _Samples, lag: float) -> float:
+    """Return a lag that was found at half of the rate, to a part of a sample: codes are alike where it is right."""
+    lags = np.arange(-3, 4) + round(lag)
+    alike = repetitions(iq, lags, np.maximum(2, lags // _PART))
+    top = int(np.argmax(alike))
+    return float(lags[top]) if top in (0, len(lags) - 1) else line_place(alike, top) + lags[0]
+
+
+def _late(iq: _Samples, whole: int, lag: float) -> _Samples:
+    """Return samples earlier by the part of a lag that is no whole number of samples."""
+    at = fft.fftfreq(len(iq), 1.0)
+    return np.asarray(fft.ifft(fft.fft(iq) * np.exp(2j * np.pi * (lag - whole) * at)), np.complex64)
+
+
+def _once_again(band: FlatBand) -> bool:
+    """Return whether what is in the look comes again in it, once."""
+    iq = middle_half(band.iq)
+    count = len(iq)
+    first, stop = int(_HALF * band.scale / 2), int(_MOST_LAG * count)
+    if stop - first < 2 * _NEAR:
+        return False
+    size = int(fft.next_fast_len(2 * count))
+    found = squares(fft.ifft(squares(fft.fft(iq, size)).astype(np.complex64)))[first:stop]
+    # Of noise, and of random symbols, these have the same exponential distribution.
+    over = found / (count - np.arange(first, stop)) / max(float(np.mean(squares(iq))) ** 2, 1e-30)
+    lag = first + int(np.argmax(over))
+    if over[lag - first] < _ONCE_AGAIN:
+        return False
+    each = repetitions(iq, np.array([lag]), np.array([part := max(2, (count - lag) // _SHORT)]))
+    return float(each[0]) / part > _AGAIN[1] ** 2
 
 
 def _shortest(band: FlatBand, lag: float, clear: float) -> _Code:
@@ -225,7 +301,9 @@ def _described(band: FlatBand, power: NDArray[np.float32], lag: float, clear: fl
     """
     iq = band.iq
     whole = round(lag)
-    product = iq[whole:] * np.conj(iq[:-whole])
+    # Where few long codes are compared, a part of a sample counts.
+    later = _late(iq, whole, lag) if lag > _HALF * band.scale else iq
+    product = later[whole:] * np.conj(iq[:-whole])
     running = np.concatenate([[0], np.cumsum(product)])
     both = np.concatenate([[0.0], np.cumsum(0.5 * (power[whole:] + power[:-whole]), dtype=np.float64)])
     codes = min(_CODES, max(1, int(len(product) / lag) - 1))
@@ -235,18 +313,22 @@ def _described(band: FlatBand, power: NDArray[np.float32], lag: float, clear: fl
     edges = starts[:, None] + np.arange(codes + 1) * lags[:, None, None]
     place = np.minimum((edges + 0.5).astype(np.int64), len(product))
     sums, powers = running[place], both[place]
-    held = np.abs(sums[..., 1:] - sums[..., :-1]) / np.maximum(powers[..., 1:] - powers[..., :-1], 1e-30)
+    codes_of = sums[..., 1:] - sums[..., :-1]
+    held = np.abs(codes_of) / np.maximum(powers[..., 1:] - powers[..., :-1], 1e-30)
     share = np.mean(held * held, axis=2)
     highest = share.max(axis=1)
     best = int(highest.argmax())
     top, least = float(highest[best]), float(share[best].min())
+    of_best = codes_of[best, int(share[best].argmax())]
+    size = np.abs(of_best)  # what is alike counts most: a pattern may end in the look
+    turns = 1 - abs(complex(of_best @ size)) / max(float(size @ size), 1e-30)
     short = max(2, round(lag / _SHORT))
     parts = np.arange(0, len(product), short)
     each = np.abs(np.diff(running[parts])) / np.maximum(np.diff(both[parts]), 1e-30)
     everywhere = median(each) - _CHANCE / math.sqrt(short)
     chance = min(_MOST_CHANCE, _FREE * band.scale / lag)
     likeness = math.sqrt(max(0.0, (top - chance) / (1 - chance)))
-    return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30), everywhere, likeness)
+    return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30), everywhere, likeness, turns)
 
 
 def _clock(iq: _Samples, sample_rate: float, width: float) -> float | None:
@@ -310,17 +392,45 @@ def _steadiness(iq: _Samples) -> float:
     return float(np.mean(power * power)) / max(float(power.mean()) ** 2, 1e-30)
 
 
+def _is_short(code: _Code, chips: int | None, band: FlatBand) -> bool:
+    """Return whether a code is so short that it may be bits of a line code."""
+    return code.lag < _LEAST_CODE * band.scale or (chips is not None and chips < _LEAST_CHIPS)
+
+
+def _is_pattern(code: _Code, band: FlatBand) -> bool:
+    """Return whether no phase turns from one code to the next, of so many that data would turn some."""
+    return code.turns < _SAME_PHASE and len(band.iq) / code.lag > _ENOUGH_CODES
+
+
+def _turned(code: _Code, chips: int | None, likeness: float, band: FlatBand) -> float:
+    """Return how clearly symbols of phase keying are chips, 0 to 1.
+
+    Random symbols do not come again. Preambles and patterns of idle symbols do, with a phase that stays the same; and
+    what is between preambles is not alike. Of few codes data may turn none: then one turn within them must be seen.
+    """
+    if _is_short(code, chips, band):
+        return 0.0
+    if len(band.iq) / code.lag < _ENOUGH_CODES:
+        found = code.changes, code.clear, likeness
+        return _product(found, _FEW_TURNED)
+    found = code.turns, code.clear, likeness
+    return _product(found, _MANY_TURNED)
+
+
+def _product(found: tuple[float, ...], limits: tuple[tuple[float, float], ...]) -> float:
+    """Return the product of values, each 0 at its lower limit and below, 1 at its upper one and above."""
+    return math.prod(float(np.interp(one, at, (0.0, 1.0))) for one, at in zip(found, limits, strict=True))
+
+
 def _odds(code: _Code, chips: int | None, likeness: float, band: FlatBand) -> float:
     """Return the logarithm of the odds that it is right: a logistic curve fitted to simulation (docs/families.md)."""
     codes, steady = len(band.iq) / code.lag, _steadiness(band.iq)
-    short = code.lag < _LEAST_CODE * band.scale or (chips is not None and chips < _LEAST_CHIPS)
+    short = _is_short(code, chips, band)
     worth = -19.8 + 1.84 * min(math.log(code.clear), 6.0) + 0.44 * code.alike + 4.04 * code.changes
     worth += 2.24 * (chips is not None) + 1.23 * min(math.log(codes), 4.0) + 2.2 * min(steady, 2.5)
     worth += 1.9 * max(code.everywhere, 0.0)
     if code.changes < _CHANGES or short:
-        return min(worth, _UNCHANGED)
+        return min(worth, _A_PATTERN if _is_pattern(code, band) else _UNCHANGED)
     # What is a code is the same again but for its data, the noise and another signal.
-    most = _UNCHANGED + (_MOST_ODDS - _UNCHANGED) * min(
-        max((likeness - _UNLIKE) / (_LIKE - _UNLIKE), 0.0), 1.0
-    )
-    return min(worth, most)
+    limits = _LONG_LIKE if code.lag > _HALF * band.scale else (_UNLIKE, _LIKE)
+    return min(worth, _UNCHANGED + (_MOST_ODDS - _UNCHANGED) * _product((likeness,), (limits,)))
