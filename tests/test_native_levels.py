@@ -7,12 +7,31 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.measure import closed_eye, keyed_samples, looks, symbol_clock, tone_count, tone_levels
+from amrq.measure import (
+    closed_eye,
+    keyed_samples,
+    level_likelihood,
+    looks,
+    symbol_clock,
+    tone_clock,
+    tone_count,
+    tone_levels,
+)
 from amrq.native import Kernels, LevelRounds
 
 
 def _without(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (closed_eye, keyed_samples, looks, symbol_clock, tone_count, tone_levels):
+    measures = (
+        closed_eye,
+        keyed_samples,
+        level_likelihood,
+        looks,
+        symbol_clock,
+        tone_clock,
+        tone_count,
+        tone_levels,
+    )
+    for module in measures:
         monkeypatch.setattr(module, "kernels", lambda: None)
 
 
@@ -75,7 +94,7 @@ def test_a_lattice_of_levels_is_that_of_numpy(
     random = rng("native levels", "lattice", count, noise)
     values = 50.0 * (random.integers(-9, 14, count) + noise * random.normal(size=count)) + 17.0
     spacings = np.linspace(40.0, 60.0, 21)
-    found, even = tone_levels._lattice(values, 50.4), tone_count._evenness(values, spacings)
+    found, even = tone_levels._lattice(values, 50.4), tone_count.evenness(values, spacings)
     alike = tone_levels._lattice(np.full(count, 3.0), 50.0)
     _without(monkeypatch)
     plain = tone_levels._lattice(values, 50.4)
@@ -85,7 +104,41 @@ def test_a_lattice_of_levels_is_that_of_numpy(
         assert getattr(found, name) == pytest.approx(getattr(plain, name), rel=1e-9), name
     np.testing.assert_array_equal(found.numbers, plain.numbers)
     np.testing.assert_allclose(found.away, plain.away, atol=1e-9)
-    np.testing.assert_allclose(even, tone_count._evenness(values, spacings), atol=1e-6)
+    np.testing.assert_allclose(even, tone_count.evenness(values, spacings), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 33, 700])
+def test_spreads_are_those_of_numpy(native: Kernels, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    values = rng("native levels", "spreads", count).normal(40.0, 9.0, count)
+    found, alike = level_likelihood._spreads(values), level_likelihood._spreads(np.full(count, 3.0))
+    _without(monkeypatch)
+    assert found == pytest.approx(level_likelihood._spreads(values), rel=1e-9)
+    assert alike == level_likelihood._spreads(np.full(count, 3.0)) == (0.0, 0.0, 0.0)
+
+
+def test_tops_of_rows_are_those_of_numpy(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = rng("native levels", "tops")
+    spectra = (random.normal(size=(40, 17)) + 1j * random.normal(size=(40, 17))).astype(np.complex64)
+    spectra[3], spectra[4], spectra[5, :3] = 0, 2.0, 9.0
+    found = looks.row_tops(spectra)
+    _without(monkeypatch)
+    for one, plain in zip(found, looks.row_tops(spectra), strict=True):
+        np.testing.assert_allclose(one, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_moments_at_which_tones_change_are_those_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, step = rng("native levels", "changes"), 40
+    tones = (random.permutation(np.arange(24) % 12) - 6) / step
+    held = np.repeat(tones, step)
+    noise = 0.3 * random.normal(size=(len(held), 2)) @ [1, 1j]
+    samples = (np.exp(2j * np.pi * np.cumsum(held)) + noise).astype(np.complex64)
+    middles = np.arange(1, len(tones)) * step + random.integers(-9, 10, len(tones) - 1)
+    both = np.asarray(tones[:-1], np.float64), np.asarray(tones[1:], np.float64)
+    found = tone_clock._moments(samples, middles, both, 20)
+    _without(monkeypatch)
+    np.testing.assert_array_equal(found, tone_clock._moments(samples, middles, both, 20))
 
 
 def test_what_does_not_fit_is_refused(native: Kernels) -> None:
@@ -99,6 +152,12 @@ def test_what_does_not_fit_is_refused(native: Kernels) -> None:
         native.lattice(np.zeros(4), 0.0)
     with pytest.raises(ValueError, match="no values"):
         native.evenness(np.zeros(0), np.ones(2))
+    with pytest.raises(ValueError, match="no values"):
+        native.spreads(np.zeros(0))
+    with pytest.raises(ValueError, match="is needed"):
+        native.row_tops(np.zeros((2, 0), np.complex64))
+    with pytest.raises(ValueError, match="must be within"):
+        native.tone_changes(np.zeros(30, np.complex64), np.array([9]), (np.zeros(1), np.zeros(1)), 10)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (0,)])

@@ -111,7 +111,7 @@ def open_eye(keyed: KeyedSamples, symbol_rate: float) -> OpenedEye | None:
     middle = float(means.mean())
     spectrum = fft.rfft(means - middle)
     at = np.arange(len(spectrum)) / count
-    opened = [(bt, fft.irfft(spectrum * _at_places(bt, at), count)) for bt in _PRODUCTS]
+    opened = [(bt, fft.irfft(spectrum * _at_places(bt, count), count)) for bt in _PRODUCTS]
     found = sorted((_opened(opened, order) for order in _ORDERS), key=lambda one: one.error)
     # What is far from the best one by a Gaussian filter is no better by another one.
     found[:_CLOSEST] = [_sharpened(one, spectrum, at, count) for one in found[:_CLOSEST]]
@@ -138,8 +138,10 @@ class _Opened(NamedTuple):
     bt: float
 
 
-def _at_places(bt: float, at: _Reals) -> _Reals:
-    """Return what undoes a Gaussian filter at frequencies, over the symbol rate."""
+@lru_cache(maxsize=8 * len(_PRODUCTS))
+def _at_places(bt: float, count: int) -> _Reals:
+    """Return what undoes a Gaussian filter in the transform of so many symbols, float64 [count // 2 + 1]."""
+    at = np.arange(count // 2 + 1) / count
     return np.interp(at * _POINTS, np.arange(_POINTS // 2 + 1), _undoing(bt))
 
 

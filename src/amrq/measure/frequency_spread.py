@@ -115,11 +115,12 @@ def measure_frequency_spread(
     frequency, rate, _ = instantaneous_frequency(iq, sample_rate, width, _MOST_SAMPLES)
     # The noise of a discriminator has the density 2 f^2 N / C on each side, N a Hz beside a carrier of power C.
     per_cube = 2 / 3 * density / power
-    spectrum = fft.rfft(frequency - float(frequency.mean()))
+    spectrum = fft.rfft((frequency - float(frequency.mean())).astype(np.float32))
     at = fft.rfftfreq(len(frequency), 1 / rate)
     for top in _TOPS:
         highest = top * width
-        kept = spectrum * np.clip((highest * (1 + _EDGE) - at) / (_EDGE * highest), 0, 1)
+        part = np.clip((highest * (1 + _EDGE) - at) / (_EDGE * highest), 0, 1)
+        kept = spectrum * part.astype(np.float32)
         shown = powers(kept)
         whole = 2 * float(shown[1:].sum()) / len(frequency) ** 2
         hiss = per_cube * highest**3
@@ -159,7 +160,7 @@ def _peakedness(values: _Reals, hiss: float) -> float:
 
 def _lines(values: _Reals, rate: float, hiss: float) -> tuple[float | None, float, float]:
     """Return the frequency of the strongest line, its share of the power without noise, and that of the three."""
-    power = powers(fft.rfft(values * hann(len(values))))
+    power = powers(fft.rfft((values * hann(len(values))).astype(np.float32)))
     power[:2] = 0
     whole = float(power.sum()) * max(1 - hiss / max(float(values.var()), 1e-300), 0.1)
     if not whole > 0:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import median, noise_beside, squares, turned
+from amrq.measure.looks import median, noise_beside, row_tops, squares, turned
 from amrq.native import kernels
 
 __all__ = ["KeyedSamples", "keyed_samples", "narrowed"]
@@ -127,13 +127,8 @@ class KeyedSamples:
         first = np.rint(middles - (count - 1) / 2).astype(np.int64)
         pieces = self.samples[np.clip(first, 0, len(self.samples) - count)[:, None] + np.arange(count)]
         size = int(fft.next_fast_len(_FINER * count))
-        power = squares(fft.fft(pieces, size, axis=1))
-        top, rows = np.argmax(power, axis=1), np.arange(len(pieces))
-        left, here, right = (np.log(power[rows, (top + step) % size] + 1e-30) for step in (-1, 0, 1))
-        bend = np.minimum(left - 2 * here + right, -1e-9)
-        place = top + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
-        found = ((place / size + 0.5) % 1 - 0.5) * self.rate - self.middle
-        return np.asarray(found, dtype=np.float64), power[rows, top].astype(np.float64)
+        place, power = row_tops(fft.fft(pieces, size, axis=1))
+        return ((place / size + 0.5) % 1 - 0.5) * self.rate - self.middle, power
 
     def _slopes(self, middles: _Reals, length: float) -> _Reals:
         """Return the slope of the phase over a length about each middle, Hz: that of a steady tone has least noise."""

@@ -6,6 +6,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native import kernels
+
 __all__ = ["level_likelihood", "smooth_likelihood"]
 
 _NORMAL = 0.5 * math.log(2 * math.pi * math.e)
@@ -17,17 +19,24 @@ _Ints = NDArray[np.int64]
 def smooth_likelihood(values: _Reals) -> float:
     """Return the log-likelihood of values by the best of three densities without levels, less what two numbers cost."""
     count = len(values)
-    ordered = np.sort(values)
-    reach, mean = float(ordered[-1] - ordered[0]), float(values.mean())
+    reach, variance, away = _spreads(values)
     if not reach > 0:
         return math.inf
-    away = values - float(ordered[(count - 1) // 2] + ordered[count // 2]) / 2
-    beside = values - mean
-    spread = math.sqrt(float(beside @ beside) / count)
     uniform = -math.log(reach)
-    normal = -math.log(spread) - _NORMAL
-    laplace = -math.log(2 * float(np.mean(np.abs(away)))) - 1
+    normal = -math.log(math.sqrt(variance)) - _NORMAL
+    laplace = -math.log(2 * away) - 1
     return count * max(uniform, normal, laplace) - math.log(count)
+
+
+def _spreads(values: _Reals) -> tuple[float, float, float]:
+    """Return how far values reach, their variance, and their mean distance from the median."""
+    native = kernels()
+    if native is not None and native.has_row_tops:
+        return native.spreads(values)
+    ordered, count = np.sort(values), len(values)
+    away = values - float(ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    beside = values - float(values.mean())
+    return float(ordered[-1] - ordered[0]), float(beside @ beside) / count, float(np.mean(np.abs(away)))
 
 
 def level_likelihood(left: float, numbers: _Ints, levels: int, parameters: int) -> float:

@@ -136,6 +136,31 @@ def largest_squares(values: NDArray[np.complex64]) -> NDArray[np.float32]:
     return np.asarray(squares(values).max(axis=1))
 
 
+def row_tops(spectra: NDArray[np.complex64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where each row of spectra is highest, by a parabola through the logarithms about its bin, and its square.
+
+    Args:
+        spectra: complex64 [rows, n], n at least 1.
+
+    Returns:
+        Place between bins, from -0.5 to n - 0.5, and squared magnitude of the bin, float64 [rows] each.
+
+    >>> place, power = row_tops(np.array([[1, 8, 8, 1]], np.complex64))
+    >>> place.tolist(), power.tolist()
+    ([1.5], [64.0])
+    """
+    native = kernels()
+    if native is not None and native.has_row_tops:
+        places, powers = native.row_tops(spectra)
+        return places, powers.astype(np.float64)
+    power, size = squares(spectra), spectra.shape[1]
+    top, rows = np.argmax(power, axis=1), np.arange(len(spectra))
+    left, here, right = (np.log(power[rows, (top + away) % size] + 1e-30) for away in (-1, 0, 1))
+    bend = np.minimum(left - 2 * here + right, -1e-9)
+    place = top + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
+    return place.astype(np.float64), power[rows, top].astype(np.float64)
+
+
 def turned(samples: _Samples, cycles: float) -> _Samples:
     """Return samples moved in frequency: each times exp(2 pi i cycles n), n its number.
 

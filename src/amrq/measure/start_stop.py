@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from amrq.measure.keyed_samples import KeyedSamples
 from amrq.measure.looks import median, straight_line
+from amrq.measure.tone_count import evenness
 
 __all__ = ["StartStop", "find_start_stop"]
 
@@ -160,8 +161,7 @@ def _bit(begun: _Reals, beside: _Reals, other: bool) -> _Bit | None:
     if len(kept) < _FEWEST or len(beside) < _FEWEST:
         return None
     bits = _SHORTEST * (1 + _STEP) ** np.arange(math.log(_SLOWEST / _SHORTEST) / _STEP)
-    turns = np.exp(2j * np.pi * kept[:_TRIED] / bits[:, None]).mean(axis=1)
-    clear = np.abs(turns)
+    clear = evenness(kept[:_TRIED], bits)
     good = np.flatnonzero((clear > _WHOLE) & (clear > _AS_WHOLE * clear.max()))
     if not len(good):
         return None

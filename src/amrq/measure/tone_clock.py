@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import hann, largest_squares, line_place, median, squares, straight_line
+from amrq.measure.looks import hann, largest_squares, line_place, median, row_tops, squares, straight_line
+from amrq.native import kernels
 
 __all__ = ["tone_clock_rates"]
 
@@ -136,7 +137,7 @@ def _swing(samples: _Samples, window: int) -> tuple[_Swing | None, float]:
     tops = np.sqrt(largest)
     tops -= tops.mean()
     length = int(fft.next_fast_len(_FINER * len(tops), True))
-    lines = np.abs(fft.rfft(tops * hann(len(tops)), length))
+    lines = np.abs(fft.rfft((tops * hann(len(tops))).astype(np.float32), length))
     unit = 1 / (hop * length)  # of a line's place: symbols a sample
     low, high = (edge / window / unit for edge in _PER_WINDOW)
     first, last = max(2, int(low)), min(int(high) + 1, len(lines) - 2)
@@ -183,12 +184,8 @@ def _tones(samples: _Samples, starts: _Reals, window: int) -> tuple[_Reals, _Rea
     """Return the strongest tone of windows, turns a sample, and its magnitude."""
     first = np.clip(np.rint(starts).astype(np.int64), 0, len(samples) - window)
     size = int(fft.next_fast_len(3 * window))
-    power = squares(fft.fft(samples[first[:, None] + np.arange(window)], size, axis=1))
-    top, rows = np.argmax(power, axis=1), np.arange(len(first))
-    left, here, right = (np.log(power[rows, (top + away) % size] + 1e-30) for away in (-1, 0, 1))
-    bend = np.minimum(left - 2 * here + right, -1e-9)
-    place = top + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
-    return ((place / size + 0.5) % 1 - 0.5).astype(np.float64), np.sqrt(power[rows, top]).astype(np.float64)
+    place, power = row_tops(fft.fft(samples[first[:, None] + np.arange(window)], size, axis=1))
+    return (place / size + 0.5) % 1 - 0.5, np.sqrt(power)
 
 
 def _changes(samples: _Samples, start: float, step: float, count: int) -> tuple[_Reals, _Reals]:
@@ -201,10 +198,21 @@ def _changes(samples: _Samples, start: float, step: float, count: int) -> tuple[
     middle = np.rint(start + numbers * step).astype(np.int64)
     inside = (middle - reach >= 0) & (middle + reach <= len(samples))
     numbers, middle = numbers[inside], middle[inside]
+    moment = _moments(samples, middle, (tones[numbers - 1], tones[numbers]), reach)
+    return numbers.astype(np.float64), (middle + moment).astype(np.float64)
+
+
+def _moments(
+    samples: _Samples, middle: NDArray[np.int64], tones: tuple[_Reals, _Reals], reach: int
+) -> NDArray[np.int64]:
+    """Return the moments at which one tone becomes another, as `LevelKernels.tone_changes`."""
+    native = kernels()
+    if native is not None and native.has_row_tops:
+        return native.tone_changes(samples, middle, tones, reach)
     at = np.arange(-reach, reach, dtype=np.float32)
     pieces = samples[middle[:, None] + np.arange(-reach, reach)]
     sums = []
-    for tone in (tones[numbers - 1], tones[numbers]):
+    for tone in tones:
         phase = (-2 * np.pi * tone).astype(np.float32)[:, None] * at
         turns = np.empty(pieces.shape, np.complex64)
         np.cos(phase, out=turns.real)
@@ -215,5 +223,4 @@ def _changes(samples: _Samples, start: float, step: float, count: int) -> tuple[
     before, after = squares(sums[0]), squares(sums[1][:, -1:] - sums[1])
     length = np.arange(2 * reach + 1, dtype=np.float32)
     explained = before / np.maximum(length, 1) + after / np.maximum(2 * reach - length, 1)
-    moment = np.argmax(explained[:, 2:-2], axis=1) + 2 - reach
-    return numbers.astype(np.float64), (middle + moment).astype(np.float64)
+    return np.asarray(np.argmax(explained[:, 2:-2], axis=1) + 2 - reach)

@@ -14,6 +14,7 @@ __all__ = [
     "FEW",
     "LEAST_MANY",
     "NEARLY",
+    "evenness",
     "number_of_tones",
     "stray_share",
     "usual_spacing",
@@ -120,7 +121,7 @@ def usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     near = 1 + np.linspace(-NEARLY, NEARLY, _STEPS)
     least = _EVEN_FEW if len(inside) < FEW else _EVEN_MANY / math.sqrt(len(inside))
     spacings = (np.array(_INDICES)[:, None] * near * symbol_rate).ravel()
-    even = _evenness(inside, spacings)
+    even = evenness(inside, spacings)
     if len(inside) < FEW:  # the widest one that is even
         clear = np.flatnonzero(even > least)
         top = int(clear[0]) if len(clear) else 0
@@ -131,8 +132,16 @@ def usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     return (float(spacings[best]), len(spacings)) if even[best] > least else (0.0, 0)
 
 
-def _evenness(values: _Reals, spacings: _Reals) -> _Reals:
-    """Return how even values are at spacings, as `LevelKernels.evenness`."""
+def evenness(values: _Reals, spacings: _Reals) -> _Reals:
+    """Return how even values are at spacings, 0 to 1, float64 [k]: 1 where they are multiples apart.
+
+    Args:
+        values: float64 [n], n at least 1.
+        spacings: float64 [k], above 0.
+
+    >>> evenness(np.array([1.0, 3.0, 7.0]), np.array([2.0, 4.0])).round(3).tolist()
+    [1.0, 0.333]
+    """
     native = kernels()
     if native is not None and native.has_lattices:
         return native.evenness(values, spacings)

@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq import transforms as fft
 from amrq.measure.keyed_samples import KeyedSamples
 from amrq.measure.level_likelihood import level_likelihood, smooth_likelihood
 from amrq.measure.looks import median, straight_line
@@ -393,8 +394,9 @@ def _changed_at(fit: LevelFit) -> int:
     most = min(_MULTIPLES, fit.symbols // _LEAST_KEPT)
     if len(places) < 3 or fit.evidence < 0:
         return 1
+    apart = int(np.gcd.reduce(np.diff(places)))  # those at multiples of its divisors are at multiples of it
     for times in range(most, 1, -1):
-        if (len(places) - 1) * math.log(times) > _CHANCE and np.all(places % times == places[0] % times):
+        if (len(places) - 1) * math.log(times) > _CHANCE and apart % times == 0:
             return times
     return 1
 
@@ -604,7 +606,8 @@ def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
     # Spacings per reach, in steps of an eighth: a histogram's transform.
     place = np.floor((inside - (low - reach / 2)) * (_BINS / (2 * reach))).astype(np.int64)
     shares = np.bincount(place[(place >= 0) & (place < _BINS)], minlength=_BINS)
-    sums = np.abs(np.fft.rfft(shares, _SIZE))[: _FIRST * _MOST_LEVELS] / len(inside)
+    spectrum = fft.rfft(shares.astype(np.float32), _SIZE)[: _FIRST * _MOST_LEVELS]
+    sums = np.abs(spectrum) / len(inside)
     top = _FIRST + int(np.argmax(sums[_FIRST:]))
     if sums[top] < _EVEN:
         return 0.0, 0

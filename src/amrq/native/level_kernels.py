@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled kernels for levels of a keyed frequency.
 
-What they compute, `amrq.measure.tone_levels`, `tone_count` and `closed_eye` say with NumPy.
+What they compute, `amrq.measure.tone_levels`, `tone_count`, `tone_clock` and `closed_eye` say with NumPy.
 """
 
 import ctypes
@@ -102,7 +102,7 @@ class LevelKernels:
         pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
         # Not in a library that was built before.
         self.has_levels = hasattr(library, "amrq_even_levels")
-        self.has_lines_of_clocks = self.has_lattices = False
+        self.has_lines_of_clocks = self.has_lattices = self.has_row_tops = False
         if not self.has_levels:
             return
         self._symbol_means = library.amrq_symbol_means
@@ -135,6 +135,18 @@ class LevelKernels:
         self._lattice = library.amrq_lattice
         self._lattice.argtypes = [pointer, number, pointer, pointer, pointer]
         self._lattice.restype = number
+        self.has_row_tops = hasattr(library, "amrq_row_tops")
+        if not self.has_row_tops:
+            return
+        self._spreads = library.amrq_spreads
+        self._spreads.argtypes = [pointer, number, pointer, pointer]
+        self._spreads.restype = None
+        self._row_tops = library.amrq_row_tops
+        self._row_tops.argtypes = [pointer, number, number, pointer, pointer]
+        self._row_tops.restype = None
+        self._tone_changes = library.amrq_tone_changes
+        self._tone_changes.argtypes = [*[pointer] * 4, number, number, pointer, pointer]
+        self._tone_changes.restype = None
 
     def symbol_means(
         self, phase: _Reals, frequency: _Reals, clock: tuple[float, float], count: int, phases: int
@@ -238,6 +250,68 @@ class LevelKernels:
         distance, offset, lowest, squares, left = found.tolist()
         spread = max(0.0, squares / count - (left / count) ** 2)
         return Lattice(distance, offset, int(lowest), numbers, away, squares, math.sqrt(spread))
+
+    def spreads(self, values: _Reals) -> tuple[float, float, float]:
+        """Return how far values reach, their variance, and their mean distance from the median.
+
+        Args:
+            values: float64 [n], n at least 1, finite.
+        """
+        held = _row(values)
+        if not len(held):
+            raise ValueError("there are no values.")
+        found, room = np.empty(3), np.empty(2 * len(held) + 9)
+        self._spreads(address(held), len(held), address(room), address(found))
+        reach, variance, away = found.tolist()
+        return reach, variance, away
+
+    def row_tops(self, spectra: NDArray[np.complex64]) -> tuple[_Reals, NDArray[np.float32]]:
+        """Return where each row of spectra is highest, between bins, float64 [rows], and its square, float32 [rows].
+
+        Args:
+            spectra: complex64 [rows, n], n at least 1.
+        """
+        if spectra.dtype != np.complex64 or spectra.ndim != 2 or not spectra.shape[1]:
+            raise ValueError(f"complex64 [rows, n] is needed, not {spectra.dtype} {list(spectra.shape)}.")
+        held = np.ascontiguousarray(spectra)
+        places, powers = np.empty(len(held)), np.empty(len(held), np.float32)
+        self._row_tops(address(held), *held.shape, address(places), address(powers))
+        return places, powers
+
+    def tone_changes(
+        self,
+        samples: NDArray[np.complex64],
+        middles: NDArray[np.int64],
+        tones: tuple[_Reals, _Reals],
+        reach: int,
+    ) -> NDArray[np.int64]:
+        """Return the moments at which one tone becomes another, samples from middles, int64 [changes].
+
+        Args:
+            samples: complex64 [n].
+            middles: int64 [changes], samples about which each one is looked for.
+            tones: before and after, turns a sample, float64 [changes] each.
+            reach: samples to either side of a middle, at least 3, which are within the samples.
+
+        Raises:
+            ValueError: they are not.
+        """
+        before, after = map(_row, tones)
+        if (
+            samples.dtype != np.complex64
+            or samples.ndim != 1
+            or not len(before) == len(after) == len(middles)
+        ):
+            raise ValueError(f"complex64 [n] and as many tones as middles are needed, not {samples.dtype}.")
+        held, places = np.ascontiguousarray(samples), np.ascontiguousarray(middles, np.int64)
+        if reach < 3 or (len(places) and not reach <= places.min() <= places.max() <= len(held) - reach):
+            raise ValueError(f"{reach} samples about middles must be within {len(held)}.")
+        moments, room = np.empty(len(places), np.int64), np.empty(2 * reach + 1)
+        self._tone_changes(
+            *(address(held), address(places), address(before), address(after), len(places), reach),
+            *(address(room), address(moments)),
+        )
+        return moments
 
     def faded(
         self, values: NDArray[np.float32], window: NDArray[np.float32], length: int

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Levels of a keyed frequency: its mean over each symbol, and the distance of so many levels by the mean frequency of
- * symbols and that of their neighbours; a lattice of many levels; and lines of its clock. amrq.measure.tone_levels,
- * tone_count, closed_eye and symbol_clock compute the same with NumPy. tests/test_native_levels.py holds one against the other.
+ * symbols and that of their neighbours; a lattice of many levels; slow tones; and lines of its clock.
+ * amrq.measure.tone_levels, tone_count, level_likelihood, looks, tone_clock, closed_eye and symbol_clock compute the same
+ * with NumPy. tests/test_native_levels.py holds one against the other.
  */
 
 #include <math.h>
@@ -321,6 +322,126 @@ int64_t amrq_lattice(const double* values, int64_t count, double* found, int64_t
     found[1] = offset;
     found[2] = lowest;
     return 1;
+}
+
+void amrq_orders(const double* values, int64_t rows, int64_t stride, int64_t count, int64_t place, double* room,
+                 double* found);
+
+/* What tells the densities of values without levels: how far they reach, their variance, and their mean distance from
+ * the median.
+ *
+ * values: [count], count above 0; room: [2 * count + 9]; found: [3].
+ */
+WIDE void amrq_spreads(const double* values, int64_t count, double* room, double* found)
+{
+    double middle[2], sums[LANES] = { 0 }, lows[LANES], highs[LANES], sum = 0, squares = 0, away = 0;
+    const int64_t whole = count / LANES * LANES;
+    for (int k = 0; k < LANES; k++)
+        lows[k] = highs[k] = values[0];
+    for (int64_t n = 0; n < whole; n += LANES)
+        for (int k = 0; k < LANES; k++) {
+            const double one = values[n + k];
+            sums[k] += one;
+            lows[k] = one < lows[k] ? one : lows[k];
+            highs[k] = one > highs[k] ? one : highs[k];
+        }
+    for (int64_t n = whole; n < count; n++) {
+        const double one = values[n];
+        sums[0] += one;
+        lows[0] = one < lows[0] ? one : lows[0];
+        highs[0] = one > highs[0] ? one : highs[0];
+    }
+    for (int k = 0; k < LANES; k++) {
+        sum += sums[k];
+        lows[0] = lows[k] < lows[0] ? lows[k] : lows[0];
+        highs[0] = highs[k] > highs[0] ? highs[k] : highs[0];
+    }
+    amrq_orders(values, 1, count, count, (count - 1) / 2, room, middle);
+    const double mean = sum / (double)count, median = count % 2 ? middle[0] : (middle[0] + middle[1]) / 2;
+    double parts[LANES] = { 0 }, sizes[LANES] = { 0 };
+    for (int64_t n = 0; n < whole; n += LANES)
+        for (int k = 0; k < LANES; k++) {
+            const double beside = values[n + k] - mean;
+            parts[k] += beside * beside;
+            sizes[k] += fabs(values[n + k] - median);
+        }
+    for (int64_t n = whole; n < count; n++) {
+        squares += (values[n] - mean) * (values[n] - mean);
+        away += fabs(values[n] - median);
+    }
+    for (int k = 0; k < LANES; k++) {
+        squares += parts[k];
+        away += sizes[k];
+    }
+    found[0] = highs[0] - lows[0];
+    found[1] = squares / (double)count;
+    found[2] = away / (double)count;
+}
+
+/* Where each row of spectra is highest, between its bins by a parabola through the logarithms, and how high.
+ *
+ * spectra: complex [rows, count], count above 0; places, powers: [rows].
+ */
+WIDE void amrq_row_tops(const float* spectra, int64_t rows, int64_t count, double* places, float* powers)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        const float* one = spectra + 2 * row * count;
+        float most = -1, around[3];
+        int64_t top = 0;
+        for (int64_t n = 0; n < count; n++) {
+            const float power = one[2 * n] * one[2 * n] + one[2 * n + 1] * one[2 * n + 1];
+            top = power > most ? n : top;
+            most = power > most ? power : most;
+        }
+        for (int64_t k = 0; k < 3; k++) {
+            const int64_t n = (top + k - 1 + count) % count;
+            around[k] = logf(one[2 * n] * one[2 * n] + one[2 * n + 1] * one[2 * n + 1] + 1e-30f);
+        }
+        const float curve = around[0] - 2 * around[1] + around[2], bend = curve < -1e-9f ? curve : -1e-9f;
+        const float beside = 0.5f * (around[0] - around[2]) / bend;
+        places[row] = (double)top + (double)(beside < -0.5f ? -0.5f : beside > 0.5f ? 0.5f : beside);
+        powers[row] = most;
+    }
+}
+
+/* The moments at which one tone becomes another: what is before is explained by the one, what follows by the other.
+ *
+ * samples: complex; middles: [changes], places about which each one is looked for, `reach` samples to either side, which
+ * there are; before, after: [changes], turns a sample; reach: at least 3; moments: [changes], from the middle on.
+ */
+void amrq_tone_changes(const float* samples, const int64_t* middles, const double* before, const double* after,
+                       int64_t changes, int64_t reach, double* room, int64_t* moments)
+{
+    const double whole = 6.283185307179586;
+    const int64_t length = 2 * reach;
+    double* explained = room; /* [length + 1] */
+    for (int64_t one = 0; one < changes; one++) {
+        const float* from = samples + 2 * (middles[one] - reach);
+        for (int side = 0; side < 2; side++) { /* forwards with the tone before, backwards with the one after */
+            const double tone = side ? -after[one] : before[one];
+            const double step_re = cos(whole * tone), step_im = -sin(whole * tone);
+            double turn_re = 1, turn_im = 0, sum_re = 0, sum_im = 0;
+            for (int64_t n = 0; n < length; n++) {
+                const float* sample = from + 2 * (side ? length - 1 - n : n);
+                sum_re += (double)sample[0] * turn_re - (double)sample[1] * turn_im;
+                sum_im += (double)sample[0] * turn_im + (double)sample[1] * turn_re;
+                const double next = turn_re * step_re - turn_im * step_im;
+                turn_im = turn_re * step_im + turn_im * step_re;
+                turn_re = next;
+                const double power = (sum_re * sum_re + sum_im * sum_im) / (double)(n + 1);
+                if (side)
+                    explained[length - 1 - n] += power;
+                else
+                    explained[n + 1] = power;
+            }
+            if (!side)
+                explained[0] = 0;
+        }
+        int64_t top = 2;
+        for (int64_t n = 3; n <= length - 2; n++)
+            top = explained[n] > explained[top] ? n : top;
+        moments[one] = top - reach;
+    }
 }
 
 /* Values less their mean, times a window, followed by zeros up to `length`. */
