@@ -6,7 +6,8 @@ computes so few a value at a time. The kernels compute several at once, of lengt
 lengths and types, and all where nothing is compiled, SciPy transforms. Both are right to single precision.
 """
 
-from functools import lru_cache
+from bisect import bisect_right
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "ifftshift",
     "irfft",
     "next_fast_len",
+    "quick_length",
     "rfft",
     "rfftfreq",
 ]
@@ -35,6 +37,8 @@ _FEW, _FEW_REAL = 1000, 2048
 _PLANS = 128
 """Lengths whose plans are kept."""
 _RADICES = (11, 7, 5, 3)
+_QUICK = 1 << 18
+"""Length up to which quick ones are listed."""
 
 
 def fft(
@@ -109,6 +113,31 @@ def irfft(values: NDArray[Any], n: int | None = None, axis: int = -1) -> NDArray
         return np.asarray(_scipy.irfft(values, n, axis=axis))
     rows = values.reshape(-1, values.shape[-1])
     return native.real_inverses(rows, plan, _half_turns(length // 2)).reshape(*values.shape[:-1], length)
+
+
+def quick_length(count: int) -> int:
+    """Return the largest number up to a count, at least 1, whose transform is quick: it has no factor above 11.
+
+    A transform of another length takes up to five times as long. Up to 100,000 a length loses at most some 2 %.
+
+    >>> quick_length(5647), quick_length(4096)
+    (5632, 4096)
+    """
+    if count <= _QUICK:
+        known = _quick_lengths()
+        return known[max(0, bisect_right(known, count) - 1)]
+    return next(length for length in range(count, 0, -1) if length == 1 or _radices(length))
+
+
+@cache
+def _quick_lengths() -> list[int]:
+    """Return all quick lengths up to `_QUICK`, rising."""
+    found = [1]
+    for factor in (2, *_RADICES):
+        for one in found:  # grows meanwhile
+            if one * factor <= _QUICK:
+                found.append(one * factor)
+    return sorted(found)
 
 
 def _is_whole(values: NDArray[Any], length: int, axis: int) -> bool:

@@ -18,7 +18,7 @@ from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.chirp import Chirp, measure_chirp
 from amrq.measure.cleaning import Cleaner, InputReport, all_usable, usable
 from amrq.measure.drift import Drift, measure_drift, steadied
-from amrq.measure.emission import EmissionMeasures, measure_emission, quick_length
+from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
@@ -35,6 +35,7 @@ from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 from amrq.measure.video_lines import VideoLines, measure_video_lines
 from amrq.measure.voice import AudioKind, Voice, measure_voice
+from amrq.transforms import quick_length
 
 __all__ = [
     "STEP",

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
-from amrq.measure.emission import quick_length
 from amrq.measure.frequency_keying import instantaneous_frequency, measure_frequency_keying
 from amrq.measure.looks import hann, hann_single, median, powers, quantile, turned
 from amrq.measure.voice import am_audio
@@ -160,7 +159,7 @@ def measure_fm(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
         width, most = max(width, _MULTIPLEX), _WIDE_SAMPLES
     width = min(width, sample_rate / 1.2)
     frequency, rate, _ = instantaneous_frequency(iq, sample_rate, width, most)
-    frequency = frequency[: quick_length(len(frequency))]
+    frequency = frequency[: fft.quick_length(len(frequency))]
     frequency = frequency - float(frequency.mean())
     at, density = _density(frequency, rate)
     top = 0.45 * width  # what the filter before the discriminator leaves whole

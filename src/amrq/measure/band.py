@@ -18,7 +18,7 @@ from scipy import ndimage, special
 
 from amrq import transforms as fft
 from amrq.errors import AmrqError
-from amrq.measure.looks import hann, quantile
+from amrq.measure.looks import hann, quantile, turned
 from amrq.native import kernels
 from amrq.text import engineering
 
@@ -250,16 +250,18 @@ def select_channel(
     middle = round(centre / sample_rate * count)
     kept = min(count, fft.next_fast_len(max(2, math.ceil(2 * bandwidth / sample_rate * count))))
     away = np.arange(kept) - kept // 2
-    fall = _TAPER * bandwidth
-    hertz = np.abs(away) * (sample_rate / count)
-    gain = 0.5 + 0.5 * np.cos(np.pi * np.clip((hertz - bandwidth / 2) / fall, 0, 1))
-    part = spectrum[(middle + away) % count] * gain.astype(np.float32) * np.float32(kept / count)
+    part = spectrum[(middle + away) % count] * np.float32(kept / count)
+    # The filter is 1 up to where it falls; below 0 Hz there are as many bins as above, or one more.
+    half, falls = kept // 2, min(kept // 2, int(bandwidth / 2 / sample_rate * count))
+    hertz = np.arange(falls, half + 1) * (sample_rate / count)
+    fall = np.clip((hertz - bandwidth / 2) / (_TAPER * bandwidth), 0, 1)
+    gain = (0.5 + 0.5 * np.cos(np.pi * fall)).astype(np.float32)
+    part[half + falls :] *= gain[: kept - half - falls]
+    part[: half - falls + 1] *= gain[::-1]
     channel = fft.ifft(np.fft.ifftshift(part))
     rate = sample_rate * kept / count
     rest = centre - middle * sample_rate / count
-    if rest:
-        channel = channel * np.exp(-2j * np.pi * rest / rate * np.arange(kept)).astype(np.complex64)
-    return np.asarray(channel, dtype=np.complex64), rate
+    return np.asarray(turned(channel, -rest / rate) if rest else channel, dtype=np.complex64), rate
 
 
 def _without_middle_line(parts: _Reals) -> _Reals:

@@ -7,14 +7,13 @@ that the result does not depend on how a stream is cut into calls.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.measure.band import find_signals
-from amrq.measure.looks import median, quantile
+from amrq.measure.looks import hann_single, median, quantile
 from amrq.native import kernels
 
 __all__ = ["BLOCK", "LARGEST", "Cleaner", "InputReport", "all_usable", "usable"]
@@ -85,12 +84,6 @@ def all_usable(samples: _Samples) -> bool:
     parts = np.ascontiguousarray(samples, np.complex64).view(np.float32)
     # Not a number compares as False, and is the extreme value where it occurs.
     return not len(parts) or bool(parts.max() < _LARGEST_PART and parts.min() > -_LARGEST_PART)
-
-
-@lru_cache(maxsize=8)
-def _hann(length: int) -> NDArray[np.float32]:
-    """Return a Hann window, float32 [length]."""
-    return np.hanning(length).astype(np.float32)
 
 
 def usable(samples: _Samples) -> NDArray[np.bool_]:
@@ -255,7 +248,9 @@ class _Line:
 
 def _beside(block: _Samples) -> _Samples:
     """Return the bins of a block's spectrum beside 0 Hz, complex64 [64], of unit gain for a line."""
-    window, native = _hann(len(block)), kernels()
+    # At most some hundredths less, whose transform takes a fraction of the time.
+    block = block[: fft.quick_length(len(block))]
+    window, native = hann_single(len(block)), kernels()
     if native is not None and len(block) == BLOCK:
         near = native.few_bins(block, window, _NEAR)
     else:
@@ -312,7 +307,7 @@ def _image_sums(block: _Samples, length: int) -> tuple[complex, float]:
         length: samples of a spectrum.
     """
     pieces = block[: len(block) // length * length].reshape(-1, length)
-    spectra = fft.fft(pieces * _hann(length), axis=1)
+    spectra = fft.fft(pieces * hann_single(length), axis=1)
     products, above, below = _pairs(spectra)
     sums = np.asarray(above + below)
     least = 1e-6 * float(sums.mean()) + 1e-150

@@ -7,7 +7,6 @@ of its powers, with a price for each change; its spectrum while it is on, less t
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from amrq.measure.occupied import SHARE, WINDOW, OccupiedBand, occupied_band, sp
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 from amrq.native import kernels
 
-__all__ = ["EmissionMeasures", "measure_emission", "quick_length"]
+__all__ = ["EmissionMeasures", "measure_emission"]
 
 _LEAST_SAMPLES = 64
 _FLAT = 0.37
@@ -113,25 +112,6 @@ class EmissionMeasures:
         if not len(self.on_times):
             return math.nan
         return float(np.diff(self.on_times, axis=1).sum()) / (self.stop - self.start)
-
-
-@lru_cache(4096)
-def quick_length(count: int) -> int:
-    """Return the largest number up to a count, at least 1, whose transform is quick: it has no factor above 11.
-
-    A transform of another length takes up to five times as long. Up to 100,000 a length loses at most some 2 %.
-
-    >>> quick_length(5647), quick_length(4096)
-    (5632, 4096)
-    """
-    for length in range(count, 1, -1):
-        rest = length
-        for factor in (2, 3, 5, 7, 11):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-    return 1
 
 
 def measure_emission(

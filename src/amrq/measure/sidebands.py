@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
-from amrq.measure.emission import quick_length
 from amrq.measure.looks import hann, powers, quantile, turned
 
 __all__ = ["Sidebands", "measure_sidebands"]
@@ -280,7 +279,7 @@ def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArr
     level = float(size.mean())
     size = np.maximum(size, _FAINTEST * level)
     ends = min(count // 8, math.ceil(rate / half))
-    kept = quick_length(count - 2 * ends)
+    kept = fft.quick_length(count - 2 * ends)
     return (still * np.conj(line) / (size * level))[ends : ends + kept], level
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from amrq import transforms as fft
 from amrq.errors import AmrqError
 from amrq.measure.band import BandSignal, find_signals, select_channel
-from amrq.measure.looks import hann_single, quantile, sliding_medians
+from amrq.measure.looks import hann_single, quantile, sliding_medians, turned
 from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
@@ -494,14 +494,11 @@ class _Lines:
 
     def _steady(self, rate: float) -> bool:
         """Return whether a line is there, and in step, in half of the parts of the time at least."""
-        count = len(self._varying)
-        turned = self._varying * np.exp(-2j * np.pi * rate / self._rate * np.arange(count)).astype(
-            np.complex64
-        )
+        moved = turned(self._varying.astype(np.complex64), -rate / self._rate)
         cumulated = np.concatenate([[0], np.cumsum(self._on)])
         # Parts with the same time on in each.
         bounds = np.searchsorted(cumulated, cumulated[-1] * np.arange(1, _VOTES) / _VOTES)
-        sums = np.array([part.sum(dtype=np.complex128) for part in np.split(turned, bounds)])
+        sums = np.array([part.sum(dtype=np.complex128) for part in np.split(moved, bounds)])
         whole = complex(sums.sum())
         shares = (sums * np.conj(whole)).real / max(abs(whole) ** 2, 1e-300) * _VOTES
         return int(np.count_nonzero(shares > _AGREE)) >= _VOTES // 2
