@@ -96,3 +96,13 @@ def test_symbols_that_come_again_in_a_longer_look_are_no_sure_ones(chips: int, c
     assert found.main is not None
     assert found.main.family == "dsss" if changing else found.main.family in ("linear", "dsss")
     assert found.main.confidence <= 0.9
+
+
+@pytest.mark.parametrize("name", ["frames that repeat", "b"])
+def test_what_stands_out_and_repeats_itself_is_no_code_below_the_noise(name: str) -> None:
+    """Frames of MSK144, the same again and again, were a direct sequence with .85, or four tones."""
+    rng = seeds.rng(name)
+    frame = np.repeat(rng.choice([-1, 1], 144), 6)
+    iq = np.exp(0.5j * np.pi / 6 * np.cumsum(np.tile(frame, 60)) + 1.3j * np.arange(60 * len(frame)))
+    found = survey_recording(_Samples(iq + 0.25 * _noise(len(iq), rng)), 12e3)
+    assert found.main is not None and found.main.family in ("fsk2", "unknown")

@@ -102,9 +102,9 @@ _PIECES, _FILLED = 4, 0.9
 """Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
 _SHORT = 64
 """Samples: fewer are not looked at."""
-_LONG, _NARROW, _WIDE = 1 << 19, 0.05, 0.05
-"""Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it; and
-of the band, that a code is as wide as at least."""
+_LONG, _NARROW, _WIDE, _SEEN = 1 << 19, 0.05, 0.05, 6.0
+"""Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it; of
+the band, that a code is as wide as at least; and dB by which what is wider stands out where that is what repeats."""
 _BURIED = "nothing of it stands out of the noise: all of the recording repeats a code."
 
 
@@ -351,8 +351,9 @@ class _Search:
         if code.period is None or code.bandwidth is None:
             return found
         width = code.bandwidth
-        if width < _WIDE * self._rate:
-            return found  # what is so narrow stands out: a pattern of symbols
+        seen = main is not None and main.snr_db > _SEEN and _NARROW * width < main.bandwidth < self._rate / 2
+        if seen or width < _WIDE * self._rate:
+            return found  # what stands out repeats itself, as what is so narrow does: a pattern of symbols
         length = self._samples.length
         level = 10 * math.log10(max(code.share * self._power / length, 1e-30))
         lower, upper = (
