@@ -146,7 +146,7 @@ def identify_emission(
     found = _looked_twice(look, _identified(look))
     if found.label == "carrier" or look.bandwidth <= _NARROW_BOX:
         found = replace(found, steady=look.steady)
-    if look.steady.moves:
+    if found.label == "carrier" and look.steady.moves:
         found = _moving(found)
     return _as_received(found, gain_db)
 

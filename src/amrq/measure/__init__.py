@@ -11,7 +11,7 @@ from amrq.measure.audio_modulation import (
     measure_fm,
     measure_ssb,
 )
-from amrq.measure.band import BandSignal, find_signals, select_channel
+from amrq.measure.band import BandSignal, find_signals
 from amrq.measure.buried_code import BuriedCode, measure_buried_code
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
@@ -24,7 +24,7 @@ from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spr
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.keyed_eye import KeyedEye, measure_keyed_eye
 from amrq.measure.keying import Keying, measure_keying
-from amrq.measure.looks import hann_single, median, powers, quantile, turned
+from amrq.measure.looks import hann_single, median, powers, quantile, select_channel, turned
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
 from amrq.measure.quarter_turns import QuarterTurns, measure_quarter_turns

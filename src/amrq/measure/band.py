@@ -11,6 +11,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,11 @@ from scipy import ndimage, special
 
 from amrq import transforms as fft
 from amrq.errors import AmrqError
-from amrq.measure.looks import hann, quantile, turned
+from amrq.measure.looks import hann, quantile
 from amrq.native import kernels
 from amrq.text import engineering
 
-__all__ = ["BandSignal", "Density", "find_signals", "power_density", "power_window", "select_channel"]
+__all__ = ["BandSignal", "Density", "find_signals", "power_density", "power_window"]
 
 _LEAST_SAMPLES = 64
 _SMALLEST, _LARGEST = 32, 16_384  # samples of a spectrum
@@ -59,7 +60,6 @@ transmitter's filter and its distortion leave that much."""
 _EVEN = 0.05
 """Of a signal's height: what is well above counts alike when its middle is looked for."""
 _SHARE = 0.99  # of the power that the bandwidth holds
-_TAPER = 0.15  # of the bandwidth, on either side of a selected channel
 
 _Reals = NDArray[np.float64]
 
@@ -135,24 +135,36 @@ def power_density(samples: NDArray[np.complex64], sample_rate: float, length: in
     parts = max(1, min(parts, len(starts)))
     window = power_window(length)
     sums = np.zeros((parts, length))
-    offsets = np.arange(length)
     native = kernels() if samples.dtype == np.complex64 else None
     compiled = native if native is not None and native.has_emissions else None
+
+    def transformed(chosen: NDArray[np.int64]) -> NDArray[Any]:
+        if compiled is not None:
+            return fft.fft(compiled.windowed(samples, chosen, window), axis=1, overwrite_x=True)
+        pieces = np.nan_to_num(samples[chosen[:, None] + np.arange(length)], nan=0.0, posinf=0.0, neginf=0.0)
+        return fft.fft(pieces * window, axis=1)
+
+    block, done = max(1, (1 << 18) // length), 0
+    together = transformed(starts) if len(starts) <= block else None
     for part, group in enumerate(np.array_split(starts, parts) if parts > 1 else [starts]):
-        block = max(1, (1 << 18) // length)
-        for first in range(0, len(group), block):
-            chosen = group[first : first + block]
-            if compiled is not None:
-                found = fft.fft(compiled.windowed(samples, chosen, window), axis=1, overwrite_x=True)
-                sums[part] += compiled.summed_powers(found)
-                continue
-            pieces = samples[chosen[:, None] + offsets]
-            found = fft.fft(np.nan_to_num(pieces, nan=0.0, posinf=0.0, neginf=0.0) * window, axis=1)
-            sums[part] += np.sum(
-                found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2, axis=0
-            )
+        if together is not None:
+            sums[part] = _summed(together[done : done + len(group)])
+            done += len(group)
+        else:
+            for first in range(0, len(group), block):
+                sums[part] += _summed(transformed(group[first : first + block]))
         sums[part] /= len(group)
     return Density(np.fft.fftshift(sums, axes=1), len(starts) // parts, sample_rate / length)
+
+
+def _summed(spectra: NDArray[Any]) -> _Reals:
+    """Return the sums of squared magnitudes over rows, [rows, bins]."""
+    native = kernels()
+    if native is not None and native.has_emissions and spectra.dtype == np.complex64:
+        return native.summed_powers(spectra)
+    return np.asarray(
+        np.sum(spectra.real.astype(np.float64) ** 2 + spectra.imag.astype(np.float64) ** 2, axis=0)
+    )
 
 
 def find_signals(
@@ -216,52 +228,6 @@ def find_signals(
     )
     kept = [signal for signal in signals if search[0] <= signal.centre <= search[1]]
     return sorted(kept, key=lambda signal: -signal.power_db)
-
-
-def select_channel(
-    samples: NDArray[np.complex64], sample_rate: float, centre: float, bandwidth: float
-) -> tuple[NDArray[np.complex64], float]:
-    """Return a part of the band as samples of its own, shifted to 0 Hz, and their sample rate.
-
-    The filter is flat over the bandwidth and falls off as a raised cosine over 15 % of it on either side. The sample
-    rate is at least twice the bandwidth, or the given one if that is less.
-
-    Args:
-        samples: complex [N].
-        sample_rate: samples a second.
-        centre: of the channel, Hz from the middle of the band.
-        bandwidth: of the channel, Hz, above 0.
-
-    Raises:
-        AmrqError: the channel is outside the band or has no bandwidth.
-
-    >>> tone = np.exp(2j * np.pi * 0.26 * np.arange(1000)).astype(np.complex64)
-    >>> channel, rate = select_channel(tone, 100e3, centre=25e3, bandwidth=5e3)
-    >>> rate, len(channel)
-    (10000.0, 100)
-    """
-    if not (bandwidth > 0 and abs(centre) < sample_rate / 2):
-        raise AmrqError(
-            f"a channel of {engineering(bandwidth, 'Hz')} at {engineering(centre, 'Hz')} does not lie in a band of "
-            f"{engineering(sample_rate, 'Hz')}."
-        )
-    count = len(samples)
-    spectrum = fft.fft(np.asarray(samples, dtype=np.complex64))
-    middle = round(centre / sample_rate * count)
-    kept = min(count, fft.next_fast_len(max(2, math.ceil(2 * bandwidth / sample_rate * count))))
-    away = np.arange(kept) - kept // 2
-    part = spectrum[(middle + away) % count] * np.float32(kept / count)
-    # The filter is 1 up to where it falls; below 0 Hz there are as many bins as above, or one more.
-    half, falls = kept // 2, min(kept // 2, int(bandwidth / 2 / sample_rate * count))
-    hertz = np.arange(falls, half + 1) * (sample_rate / count)
-    fall = np.clip((hertz - bandwidth / 2) / (_TAPER * bandwidth), 0, 1)
-    gain = (0.5 + 0.5 * np.cos(np.pi * fall)).astype(np.float32)
-    part[half + falls :] *= gain[: kept - half - falls]
-    part[: half - falls + 1] *= gain[::-1]
-    channel = fft.ifft(np.fft.ifftshift(part))
-    rate = sample_rate * kept / count
-    rest = centre - middle * sample_rate / count
-    return np.asarray(turned(channel, -rest / rate) if rest else channel, dtype=np.complex64), rate
 
 
 def _without_middle_line(parts: _Reals) -> _Reals:

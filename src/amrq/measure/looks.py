@@ -16,6 +16,7 @@ from amrq import transforms as fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.native import kernels
+from amrq.text import engineering
 
 __all__ = [
     "Band",
@@ -32,6 +33,7 @@ __all__ = [
     "powers",
     "quantile",
     "row_medians",
+    "select_channel",
     "sliding_medians",
     "squares",
     "straight_line",
@@ -53,6 +55,7 @@ _FEW_TURNS = 64
 """Of a window, by which and by whose multiples all others are made."""
 _MANY = 300
 """Values of which the compiled kernels find one of an order sooner than NumPy."""
+_TAPER = 0.15  # of the bandwidth, on either side of a selected channel
 
 _Samples = NDArray[np.complex64]
 _Reals = NDArray[np.float64]
@@ -176,6 +179,52 @@ def turned(samples: _Samples, cycles: float) -> _Samples:
         return native.moved(samples, cycles)
     turn = np.exp(2j * np.pi * cycles * np.arange(len(samples)))
     return np.asarray(samples * turn, dtype=np.complex64)
+
+
+def select_channel(
+    samples: NDArray[np.complex64], sample_rate: float, centre: float, bandwidth: float
+) -> tuple[NDArray[np.complex64], float]:
+    """Return a part of the band as samples of its own, shifted to 0 Hz, and their sample rate.
+
+    The filter is flat over the bandwidth and falls off as a raised cosine over 15 % of it on either side. The sample
+    rate is at least twice the bandwidth, or the given one if that is less.
+
+    Args:
+        samples: complex [N].
+        sample_rate: samples a second.
+        centre: of the channel, Hz from the middle of the band.
+        bandwidth: of the channel, Hz, above 0.
+
+    Raises:
+        AmrqError: the channel is outside the band or has no bandwidth.
+
+    >>> tone = np.exp(2j * np.pi * 0.26 * np.arange(1000)).astype(np.complex64)
+    >>> channel, rate = select_channel(tone, 100e3, centre=25e3, bandwidth=5e3)
+    >>> rate, len(channel)
+    (10000.0, 100)
+    """
+    if not (bandwidth > 0 and abs(centre) < sample_rate / 2):
+        raise AmrqError(
+            f"a channel of {engineering(bandwidth, 'Hz')} at {engineering(centre, 'Hz')} does not lie in a band of "
+            f"{engineering(sample_rate, 'Hz')}."
+        )
+    count = len(samples)
+    spectrum = fft.fft(np.asarray(samples, dtype=np.complex64))
+    middle = round(centre / sample_rate * count)
+    kept = min(count, fft.next_fast_len(max(2, math.ceil(2 * bandwidth / sample_rate * count))))
+    away = np.arange(kept) - kept // 2
+    part = spectrum[(middle + away) % count] * np.float32(kept / count)
+    # The filter is 1 up to where it falls; below 0 Hz there are as many bins as above, or one more.
+    half, falls = kept // 2, min(kept // 2, int(bandwidth / 2 / sample_rate * count))
+    hertz = np.arange(falls, half + 1) * (sample_rate / count)
+    fall = np.clip((hertz - bandwidth / 2) / (_TAPER * bandwidth), 0, 1)
+    gain = (0.5 + 0.5 * np.cos(np.pi * fall)).astype(np.float32)
+    part[half + falls :] *= gain[: kept - half - falls]
+    part[: half - falls + 1] *= gain[::-1]
+    channel = fft.ifft(np.fft.ifftshift(part))
+    rate = sample_rate * kept / count
+    rest = centre - middle * sample_rate / count
+    return np.asarray(turned(channel, -rest / rate) if rest else channel, dtype=np.complex64), rate
 
 
 def band_alone(

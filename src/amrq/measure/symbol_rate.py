@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from amrq import transforms as fft
 from amrq.errors import AmrqError
-from amrq.measure.band import BandSignal, find_signals, select_channel
-from amrq.measure.looks import hann_single, quantile, sliding_medians, turned
+from amrq.measure.band import BandSignal, find_signals
+from amrq.measure.looks import hann_single, quantile, select_channel, sliding_medians, turned
 from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
