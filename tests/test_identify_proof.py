@@ -8,7 +8,8 @@ import pytest
 from seeds import rng
 from test_identify_families import _OUTPUTS, filtered_noise, keyed, said
 
-from amrq.measure import measure_frequency_keying
+from amrq.identify import proof
+from amrq.measure import FrequencyKeying, measure_frequency_keying
 from amrq.signals import FAMILY_CLASSES, Reception, received_family, received_signal
 
 
@@ -267,3 +268,40 @@ def test_one_sideband_of_levels_is_no_ofdm() -> None:
     assert said(iq, 8e6, 0.53e6, ofdm=0.97).family != "ofdm"
     like_noise = filtered_noise("as wide as a sideband")
     assert said(like_noise, 40e3, 10e3, ofdm=0.97).family == "ofdm"
+
+
+def test_symbols_with_a_clock_are_linear_though_a_pattern_hides_their_rate() -> None:
+    """Idle 8PSK was `unknown`: a part of its points is no constellation, and lines of the pattern hide the clock's."""
+    random = rng("idle 8PSK")
+    for long in (9, 13, 19):
+        points = np.exp(0.25j * np.pi * np.resize(random.integers(8, size=long), 2400))
+        points[1900:] = np.exp(0.25j * np.pi * random.integers(8, size=500))
+        iq = received_signal(points, samples_per_symbol=4.6, rolloff=0.35, es_n0_db=20.0, rng=random)
+        assert said(iq, 460e3, 125e3, linear=0.4, pi4dqpsk=0.35, oqpsk=0.1).family == "linear"
+
+
+def test_preambles_of_eight_phases_are_no_turns_by_eighths() -> None:
+    """8PSK in frames that begin with two points by turns was `unknown`: its lines are those of pi/4-DQPSK."""
+    random = rng("framed 8PSK")
+    symbols = random.integers(8, size=2600)
+    for start in range(0, 2600, 130):
+        symbols[start : start + 24] = np.arange(24) % 2 * 7
+    points = np.exp(0.25j * np.pi * symbols)
+    iq = received_signal(points, samples_per_symbol=4.6, rolloff=0.35, es_n0_db=20.0, rng=random)
+    found = said(iq, 460e3, 125e3, linear=0.8, pi4dqpsk=0.1)
+    assert (found.family, found.label) == ("linear", "8PSK")
+
+
+def test_four_turns_are_no_four_tones() -> None:
+    """pi/4-DQPSK turns by one of four angles a symbol, as 4FSK of an index of .25 does, in an envelope that varies."""
+    for envelope, index, against in ((1.0, 0.25, 0.0), (1.2, 0.25, 1.0), (1.2, 0.5, 0.0)):
+        found = FrequencyKeying(envelope=envelope, index=index)
+        assert proof._eighths_as_tones(found) == against
+
+
+def test_beats_of_a_few_tones_are_no_clock_of_symbols() -> None:
+    """A chord in a single sideband: its envelope has lines without a floor, which symbols have not."""
+    at, random = np.arange(9000) / 8e3, rng("a chord")
+    tones = np.exp(2j * np.pi * (np.outer(at, [-700, -320, 110, 560, 830]) + random.random(5)))
+    iq = tones @ random.uniform(0.5, 1, 5) + random.normal(size=(9000, 2)) @ [0.05, 0.05j]
+    assert said(iq.astype(np.complex64), 8e3, 2e3, linear=0.4, oqpsk=0.3, ssb=0.1).family != "linear"

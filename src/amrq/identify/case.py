@@ -5,11 +5,18 @@ from functools import cached_property
 
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear, receive_linear
+from amrq.identify.weights import ramp
 
 __all__ = ["Case"]
 
-_A_TURN, _HALF_TURNS = 0.12, 0.6
-"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most."""
+_A_TURN, _HALF_TURNS = 0.2, 0.6
+"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most.
+Preambles of 8PSK that go to and fro have .15."""
+_CLOCK_LINE, _TONES_ALONE = (100.0, 200.0), (1e5, 1e6)
+"""Of the clock's line in a flat envelope, minus the logarithm of how likely noise makes it: of symbols; and of a few
+tones without anything beside them, as of music, whose beats have no floor."""
+_SYMBOLS_VARY, _OTHER_LINES = (0.25, 0.35), (0.05, 0.2)
+"""Variation of an envelope of symbols, and probability of pi/4-DQPSK or OQPSK that such symbols have."""
 _SURE_CODE = 0.95
 """Probability of a code whose turns are clear, where it is phase keying."""
 _NOT_RECEIVED = ReceivedLinear()
@@ -74,6 +81,19 @@ class Case:
         """Return how likely a code repeats itself, 0 to 1: of what is phase keying, turns with its data are enough."""
         found = self.look.spreading
         return max(found.confidence, _SURE_CODE * found.turned if self.phases else 0.0)
+
+    def clock_of_symbols(self) -> float:
+        """Return how clearly an envelope that varies has a clock of symbols that were not received, 0 to 1.
+
+        Where a pattern comes again and again its lines hide the symbol rate, and some of the points say nothing of the
+        constellation; but it is one whose symbols neither turn by eighths nor are staggered, which have their lines.
+        """
+        if self.received_already().clear or not self.has("phase_keying"):
+            return 0.0
+        found = self.look.phase_keying
+        others = 1 - ramp(max(found.pi4dqpsk, found.oqpsk), *_OTHER_LINES)
+        clear = ramp(found.clear, *_CLOCK_LINE) * (1 - ramp(found.clear, *_TONES_ALONE))
+        return others * clear * ramp(self.look.envelope, *_SYMBOLS_VARY)
 
     def product(self) -> float:
         """Return the look's bandwidths times seconds: so much independent evidence there is."""

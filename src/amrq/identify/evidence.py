@@ -183,6 +183,9 @@ def _seek_code(case: Case, score: dict[str, float], measured: dict[str, float]) 
     if "dsss" not in measured or best not in (*_LIKE_CHIPS, "dsss"):
         return
     case.phases = True
+    if case.look.spreading.pattern:
+        score["dsss"] -= _MOST_EVIDENCE  # symbols again and again, whose phase no data turns
+        return
     found = 2 * case.code() - 1
     if found > 0:
         others = max(value for name, value in score.items() if name != "dsss")

@@ -132,6 +132,8 @@ _MODE_S, _AS_LONG, _MANCHESTER = 0.5e-6, 0.03, 2.2
 """Seconds of a pulse of Mode S; by how much one may be off; and pulses and gaps of Manchester code, at most."""
 _WIDE_OFDM = 500e3
 """Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
+_AS_CLEAR = 2.0
+"""Symbols with such a clock count as so many that were received without a name."""
 _RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
 
 
@@ -520,7 +522,9 @@ def _numbers_of_pulses(case: Case) -> tuple[float, ...]:
 
 def _numbers_of_linear(case: Case) -> tuple[float, ...]:
     below = _below_linear(case)
-    return *outcome(case.received), below, turned(case) * (1 - below), case.eighths()
+    named, clear, refuted = outcome(case.received)
+    clear = max(clear, _AS_CLEAR * case.clock_of_symbols())
+    return named, clear, refuted, below, turned(case) * (1 - below), case.eighths()
 
 
 def _numbers_of_quarter(case: Case) -> tuple[float, ...]:

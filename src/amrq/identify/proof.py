@@ -52,6 +52,7 @@ from amrq.identify.numbers import (
 )
 from amrq.identify.received import staggered
 from amrq.identify.weights import ramp
+from amrq.measure import FrequencyKeying
 from amrq.model import NO_SIGNAL
 
 __all__ = ["PROVEN", "UNPROVEN", "limit_of", "proof_of", "unproven"]
@@ -215,6 +216,8 @@ def _unlike_keys(case: Case, name: str) -> float:
         overshot(case),
         ramp(found.swept, *_SWEPT),
     )
+    if name == "fsk4":
+        against = max(against, _eighths_as_tones(found))
     against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
     if levels_of(case.look) not in ("", name):
         against = max(against, ramp(found.levels_confidence, *_OTHER_LEVELS))
@@ -233,6 +236,12 @@ def _edged(case: Case) -> float:
     if found.kind != "oqpsk" or case.look.subcarriers.confidence > _PREFIX[0]:
         return 0.0
     return ramp(found.lines, *_EDGE_LINES)
+
+
+def _eighths_as_tones(found: FrequencyKeying) -> float:
+    """Return how clearly four tones are turns by eighths: as far apart, in an envelope that varies."""
+    apart = abs((found.index or 0.0) - _QUARTERS[0])
+    return ramp(found.envelope, *_VARIES) * (1 - ramp(apart, *_QUARTERS[1:]))
 
 
 def _swept(case: Case, name: str) -> float:
@@ -261,6 +270,9 @@ _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 _FEW_LEVELS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm")
 """Families that wide AM, and AM without a carrier, is taken for: symbols have few levels, and OFDM lies on no axis."""
 _KEYED = ("fsk2", "fsk4", "fskm")
+_VARIES, _QUARTERS = (1.06, 1.12), (0.25, 0.04, 0.08)
+"""Mean squared power over squared mean, noise taken off: of 120 simulated looks at four tones none has above 1.0, of
+pi/4-DQPSK 1.2; its turns' distance as an index, and by how much that may be off."""
 _SWEPT = 0.6, 0.85
 """Share of steps between tones that are as the step before: of a sweep whose pieces are taken for tones. Of random
 tones it is less than a third, and a pattern of two has none."""
@@ -326,8 +338,8 @@ def _held(case: Case) -> float:
 
 
 _NO_SYMBOLS = (NO_SIGNAL, "")
-_LINES_ALONE = 0.3
-"""Proof that lines of a power are without a clear symbol rate."""
+_LINES_ALONE, _CLOCKED = 0.3, 0.5
+"""Proof that lines of a power are without a clear symbol rate, and that a clear clock is of symbols not received."""
 
 
 def _keyed(case: Case, name: str) -> float:
@@ -356,7 +368,8 @@ def _linear(case: Case) -> float:
     if named >= 1:
         return 1.0  # without the others, which take time
     timed = clear + refuted if case.received.best not in _NO_SYMBOLS else 0.0
-    return max(named, ramp(turned(case), 0.2, 0.5), 0.5 * timed, lined(case) * max(timed, _LINES_ALONE))
+    lines = lined(case) * max(timed, _LINES_ALONE)
+    return max(named, ramp(turned(case), 0.2, 0.5), 0.5 * timed, _CLOCKED * case.clock_of_symbols(), lines)
 
 
 def _quarter(case: Case) -> float:
