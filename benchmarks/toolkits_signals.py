@@ -6,7 +6,7 @@ The module is not imported, so that it runs in any environment that has a toolki
 line which toolkits are missing there. Signals are at 10, 20 and 30 dB over noise in their 99 % bandwidth, somewhere in
 a band that is 3 to some 40 times as wide; of four recordings one has an echo, one a mirror image and DC, one 8 bits.
 
-usage: toolkits_signals.py FOLDER [TOOLKIT...]   (of liquid-dsp, GNU Radio, CommPy, komm, published, waves)
+usage: toolkits_signals.py FOLDER [SEED] [TOOLKIT...]   (of liquid-dsp, GNU Radio, CommPy, komm, published, waves)
 """
 
 import importlib
@@ -68,11 +68,14 @@ def write(folder: Path, toolkit: str, seed: int = SEED) -> bool:
 
 def main() -> None:
     """Write the recordings of all toolkits that are installed."""
-    if len(sys.argv) < 2 or set(sys.argv[2:]) - set(TOOLKITS):
+    words, seed = sys.argv[1:], SEED
+    if len(words) > 1 and words[1].isdigit():
+        seed = int(words.pop(1))
+    if not words or set(words[1:]) - set(TOOLKITS):
         sys.exit(__doc__)
-    folder = Path(sys.argv[1])
+    folder = Path(words[0])
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [toolkit for toolkit in sys.argv[2:] or TOOLKITS if not write(folder, toolkit)]
+    missing = [toolkit for toolkit in words[1:] or TOOLKITS if not write(folder, toolkit, seed)]
     if missing:
         print(f"not installed here: {', '.join(missing)}")
 

@@ -203,3 +203,14 @@ def test_a_frame_that_comes_again_in_part_is_no_code() -> None:
     frames[1:, 100:260] = -frames[0, 100:260]
     frames[2, 100:260] *= -1
     assert measure_spreading(_shaped(frames.ravel(), random, 20.0), _RATE, 1.2e6).confidence < 0.3
+
+
+@pytest.mark.parametrize("halves", [[1.0], [1.0, -1.0]])
+def test_symbols_without_a_filter_are_no_code_of_one_chip(halves: list[float]) -> None:
+    """Made flat, each is like the one before but for its phase: QPSK and Manchester code were dsss with .9 and more."""
+    for place in range(6):
+        generator = rng(f"symbols without a filter {halves} {place}")
+        turns = generator.integers(4, size=700) if len(halves) == 1 else 2 * generator.integers(2, size=700)
+        iq = np.kron(1j**turns, np.repeat(halves, 28 // len(halves)))
+        iq = iq + generator.normal(size=(len(iq), 2)) @ [0.02, 0.02j]
+        assert measure_spreading(iq.astype(np.complex64), 28.0, 7.0).turned < 0.5
