@@ -94,11 +94,11 @@ def test_a_lattice_of_levels_is_that_of_numpy(
     random = rng("native levels", "lattice", count, noise)
     values = 50.0 * (random.integers(-9, 14, count) + noise * random.normal(size=count)) + 17.0
     spacings = np.linspace(40.0, 60.0, 21)
-    found, even = tone_levels._lattice(values, 50.4), tone_count.evenness(values, spacings)
-    alike = tone_levels._lattice(np.full(count, 3.0), 50.0)
+    found, even = tone_count.nearest_lattice(values, 50.4), tone_count.evenness(values, spacings)
+    alike = tone_count.nearest_lattice(np.full(count, 3.0), 50.0)
     _without(monkeypatch)
-    plain = tone_levels._lattice(values, 50.4)
-    assert alike is None and tone_levels._lattice(np.full(count, 3.0), 50.0) is None
+    plain = tone_count.nearest_lattice(values, 50.4)
+    assert alike is None and tone_count.nearest_lattice(np.full(count, 3.0), 50.0) is None
     assert found is not None and plain is not None and found.lowest == plain.lowest
     for name in ("spacing", "offset", "squares", "deviation"):
         assert getattr(found, name) == pytest.approx(getattr(plain, name), rel=1e-9), name

@@ -7,14 +7,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.measure.looks import median
-from amrq.native import kernels
+from amrq import transforms as fft
+from amrq.measure.looks import median, straight_line
+from amrq.native import Lattice, kernels
 
 __all__ = [
     "FEW",
     "LEAST_MANY",
     "NEARLY",
+    "even_spacing",
     "evenness",
+    "nearest_lattice",
     "number_of_tones",
     "stray_share",
     "usual_spacing",
@@ -40,6 +43,13 @@ FEW, _INDICES, _EVEN_FEW, _EVEN_MANY = 24, (4.0, 3.0, 2.0, 1.0), 0.8, 2.7
 levels are then, at least; and of more symbols, times one over the root of their number, which random ones have."""
 NEARLY, _STEPS = 4e-3, 17
 """Of these spacings, by how much they may be off, and how many between are tried."""
+
+_MOST_LEVELS = 72
+"""That are looked for in one transform."""
+_EVEN = 0.3
+"""Of the characteristic function: levels that are evenly spaced have more."""
+_BINS, _SIZE, _FIRST = 1024, 4096, 8
+"""Of the histogram of frequencies and its transform; the first spacing that is looked at: half of their reach."""
 
 _Reals = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -149,3 +159,56 @@ def evenness(values: _Reals, spacings: _Reals) -> _Reals:
     # Single precision takes a tenth of the time.
     angles = (2 * math.pi * (turns - np.rint(turns))).astype(np.float32)
     return np.hypot(np.cos(angles).mean(axis=1), np.sin(angles).mean(axis=1)).astype(np.float64)
+
+
+def nearest_lattice(inside: _Reals, spacing: float) -> Lattice | None:
+    """Return the evenly spaced levels that are nearest to frequencies, decided and fitted in turns; None without two.
+
+    Args:
+        inside: float64 [n], n at least 1, Hz.
+        spacing: of the levels, roughly, Hz, above 0.
+
+    >>> found = nearest_lattice(np.array([1.0, 3.0, 7.0]), 2.1)
+    >>> round(found.spacing, 3), found.numbers.tolist()
+    (2.0, [0, 1, 3])
+    """
+    native = kernels()
+    if native is not None and native.has_lattices:
+        return native.lattice(inside, spacing)
+    offset = float(np.angle(np.exp(2j * np.pi * inside / spacing).mean())) / (2 * math.pi) * spacing
+    for _ in range(2):
+        numbers = np.rint((inside - offset) / spacing)
+        if not float(np.ptp(numbers)) > 0:
+            return None
+        spacing, offset = straight_line(numbers, inside)
+        if not spacing > 0:
+            return None
+    away = inside - numbers * spacing - offset
+    lowest = int(numbers.min())
+    placed, sizes = (numbers - lowest).astype(np.int64), np.abs(away) / spacing
+    return Lattice(spacing, offset, lowest, placed, sizes, float(away @ away), float(away.std()))
+
+
+def even_spacing(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
+    """Return the spacing of levels, Hz, and how many were tried; 0 where they are not evenly spaced.
+
+    Args:
+        inside: float64 [n], n at least 1, frequencies, Hz.
+        low: nearly the lowest one.
+        reach: from there to nearly the highest one, above 0.
+
+    >>> even_spacing(np.arange(40.0) % 4 * 50.0, 0.0, 150.0)
+    (50.0, 576)
+    """
+    # Spacings per reach, in steps of an eighth: a histogram's transform.
+    place = np.floor((inside - (low - reach / 2)) * (_BINS / (2 * reach))).astype(np.int64)
+    shares = np.bincount(place[(place >= 0) & (place < _BINS)], minlength=_BINS)
+    spectrum = fft.rfft(shares.astype(np.float32), _SIZE)[: _FIRST * _MOST_LEVELS]
+    sums = np.abs(spectrum) / len(inside)
+    top = _FIRST + int(np.argmax(sums[_FIRST:]))
+    if sums[top] < _EVEN:
+        return 0.0, 0
+    best = _FIRST + int(np.flatnonzero(sums[_FIRST:] > max(0.8 * sums[top], _EVEN))[0])
+    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
+        best += 1
+    return reach * _FIRST / best, len(sums)

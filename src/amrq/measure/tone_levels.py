@@ -18,20 +18,21 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq import transforms as fft
 from amrq.measure.keyed_samples import KeyedSamples
 from amrq.measure.level_likelihood import level_likelihood, smooth_likelihood
-from amrq.measure.looks import median, straight_line
+from amrq.measure.looks import median
 from amrq.measure.tone_count import (
     FEW,
     LEAST_MANY,
     NEARLY,
+    even_spacing,
+    nearest_lattice,
     number_of_tones,
     stray_share,
     usual_spacing,
     without_stray_ends,
 )
-from amrq.native import Lattice, LevelRounds, LevelSolution, kernels
+from amrq.native import LevelRounds, LevelSolution, kernels
 
 __all__ = ["LevelFit", "fit_after_leader", "fit_levels", "fit_symbols", "levels_of_word"]
 
@@ -67,11 +68,6 @@ _KEPT = 6.5
 """Of so few changes that they may keep to it by chance, more do: of n, a share s with n s^2 above this."""
 _CHANCE = 7.0
 """Minus the logarithm of the probability that so many changes keep to it by chance."""
-_MOST_LEVELS = 72
-_EVEN = 0.3
-"""Of the characteristic function: levels that are evenly spaced have more."""
-_BINS, _SIZE, _FIRST = 1024, 4096, 8
-"""Of the histogram of frequencies and its transform; the first spacing that is looked at: half of their reach."""
 _SWEPT = 0.5
 """How far the levels of means follow each other as those of a sweep do, at most: pieces of one have sharp means."""
 _THERE = 0.15
@@ -522,7 +518,7 @@ def _on_lattice(inside: _Reals, symbol_rate: float, fewest: int) -> LevelFit | N
         return best
     if best is not None and not _is_usual(best, usual):
         best = None
-    free, tried = _spaced(inside, low, reach)
+    free, tried = even_spacing(inside, low, reach)
     other = _spaced_by(inside, (free, tried), smooth, symbol_rate, fewest) if tried else None
     if best is None or (other is not None and other.evidence > best.evidence + _USUAL):
         return other
@@ -533,25 +529,6 @@ def _is_usual(fit: LevelFit, spacing: float) -> bool:
     """Return whether a fit is of many tones with a usual spacing: pieces of a sweep are evenly spaced as well."""
     near = abs(2 * fit.half / spacing - 1) < 2 * NEARLY
     return near and fit.seen >= LEAST_MANY and fit.swept <= _SWEPT
-
-
-def _lattice(inside: _Reals, spacing: float) -> Lattice | None:
-    """Return evenly spaced levels, decided and fitted in turns, as `LevelKernels.lattice`; None where there is one."""
-    native = kernels()
-    if native is not None and native.has_lattices:
-        return native.lattice(inside, spacing)
-    offset = float(np.angle(np.exp(2j * np.pi * inside / spacing).mean())) / (2 * math.pi) * spacing
-    for _ in range(2):
-        numbers = np.rint((inside - offset) / spacing)
-        if not float(np.ptp(numbers)) > 0:
-            return None
-        spacing, offset = straight_line(numbers, inside)
-        if not spacing > 0:
-            return None
-    away = inside - numbers * spacing - offset
-    lowest = int(numbers.min())
-    placed, sizes = (numbers - lowest).astype(np.int64), np.abs(away) / spacing
-    return Lattice(spacing, offset, lowest, placed, sizes, float(away @ away), float(away.std()))
 
 
 def _spaced_by(
@@ -568,7 +545,7 @@ def _spaced_by(
     """
     spacing, tried = spaced
     count = len(inside)
-    lattice = _lattice(inside, spacing)
+    lattice = nearest_lattice(inside, spacing)
     if lattice is None:
         return None
     spacing, numbers = lattice.spacing, lattice.numbers
@@ -599,19 +576,3 @@ def _spaced_by(
         likely=likely,
         means=inside,
     )
-
-
-def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
-    """Return the spacing of levels, Hz, and how many were tried; 0 where they are not evenly spaced."""
-    # Spacings per reach, in steps of an eighth: a histogram's transform.
-    place = np.floor((inside - (low - reach / 2)) * (_BINS / (2 * reach))).astype(np.int64)
-    shares = np.bincount(place[(place >= 0) & (place < _BINS)], minlength=_BINS)
-    spectrum = fft.rfft(shares.astype(np.float32), _SIZE)[: _FIRST * _MOST_LEVELS]
-    sums = np.abs(spectrum) / len(inside)
-    top = _FIRST + int(np.argmax(sums[_FIRST:]))
-    if sums[top] < _EVEN:
-        return 0.0, 0
-    best = _FIRST + int(np.flatnonzero(sums[_FIRST:] > max(0.8 * sums[top], _EVEN))[0])
-    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
-        best += 1
-    return reach * _FIRST / best, len(sums)
