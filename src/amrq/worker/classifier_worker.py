@@ -90,13 +90,7 @@ class ClassifierWorker:
         self._classified: deque[tuple[Batch, Evidence, TrackedLevel | None]] = deque()  # not decided on yet
         self._deciding = False
         self._all_classified = False
-        self._threads = [
-            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-            for work, name in (
-                (self._classify_all, "amrq classifier"),
-                (self._decide_all, "amrq decisions"),
-            )
-        ]
+        self._threads: list[threading.Thread] = []  # few chunks need none, see `decide_here`
 
     def _new_tracker(self) -> Tracker | None:
         contract = self._classifier.contract
@@ -124,6 +118,13 @@ class ClassifierWorker:
 
     def start(self) -> None:
         """Start the threads."""
+        self._threads = self._threads or [
+            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            for work, name in (
+                (self._classify_all, "amrq classifier"),
+                (self._decide_all, "amrq decisions"),
+            )
+        ]
         for thread in self._threads:
             thread.start()
 
