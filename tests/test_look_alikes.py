@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from amrq.identify import look_alikes
+from amrq.identify import case, look_alikes, received
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.0, 1.0), (0.2, 1.0), (0.4, 0.85), (0.9, 0.85)])
 def test_symbols_about_a_carrier_may_be_its_keys(share: float, most: float) -> None:
     """Slow keys in noise were `linear` with .92: what they lack of a linear modulation is that it leaves no carrier."""
-    case: Any = SimpleNamespace(
+    found: Any = SimpleNamespace(
         look=SimpleNamespace(line=SimpleNamespace(share=share)), has=lambda name: False
     )
-    assert look_alikes.most_of_alike(case, "linear") == most
+    assert look_alikes.most_of_alike(found, "linear") == most
 
 
 @pytest.mark.parametrize("name", ["linear", "oqpsk", "pi4dqpsk"])
@@ -23,9 +23,31 @@ def test_symbols_that_come_again_may_be_chips(name: str) -> None:
     for again, most in ((False, 1.0), (True, 0.85)):
         spreading = SimpleNamespace(confidence=0.0, turned=0.0, again=again)
         line = SimpleNamespace(share=0.0)
-        case: Any = SimpleNamespace(
+        found: Any = SimpleNamespace(
             look=SimpleNamespace(line=line, spreading=spreading, envelope=0.4),
             has=lambda *names: names == ("spreading",),
             code=lambda: 0.0,
+            received_already=lambda: SimpleNamespace(label=""),
         )
-        assert look_alikes.most_of_alike(case, name) == most
+        assert look_alikes.most_of_alike(found, name) == most
+
+
+@pytest.mark.parametrize("name", ["pi4dqpsk", "oqpsk"])
+def test_a_leader_of_two_points_may_be_of_another_phase_keying(name: str) -> None:
+    """8PSK with a leader was pi/4-DQPSK with .96: the lines of two points by turns are those of turns by eighths."""
+    for share, changed, most in ((0.4, True, 0.85), (0.4, False, 1.0), (0.0, True, 1.0)):
+        look = SimpleNamespace(line=SimpleNamespace(share=share), changed=changed, envelope=0.4)
+        found: Any = SimpleNamespace(
+            look=look, has=lambda *names: False, received_already=lambda: SimpleNamespace(label="")
+        )
+        assert look_alikes.most_of_alike(found, name) == most
+
+
+@pytest.mark.parametrize(
+    ("label", "turn", "perhaps"), [("", -0.14, True), ("", 0.0, False), ("8PSK", 0.15, True)]
+)
+def test_faint_turns_by_eighths_leave_a_name_unsure(label: str, turn: float, perhaps: bool) -> None:
+    """pi/4-DQPSK in noise, which fits no class, was `linear` with .9."""
+    one = case.Case(SimpleNamespace())  # type: ignore[arg-type]
+    one.__dict__["received"] = received.ReceivedLinear(label=label, best=label or "unknown", turn=(turn, 0.0))
+    assert one.may_be_eighths() is perhaps

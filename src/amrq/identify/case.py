@@ -9,9 +9,9 @@ from amrq.identify.weights import ramp
 
 __all__ = ["Case"]
 
-_A_TURN, _HALF_TURNS = 0.2, 0.6
-"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most.
-Preambles of 8PSK that go to and fro have .15."""
+_PERHAPS_A_TURN, _A_TURN, _HALF_TURNS = 0.12, 0.2, 0.6
+"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters perhaps, and at
+least, and at most. Preambles of 8PSK that go to and fro have .15."""
 _CLOCK_LINE, _TONES_ALONE = (100.0, 200.0), (1e5, 1e6)
 """Of the clock's line in a flat envelope, minus the logarithm of how likely noise makes it: of symbols; and of a few
 tones without anything beside them, as of music, whose beats have no floor."""
@@ -69,13 +69,16 @@ class Case:
 
     def may_be_eighths(self) -> bool:
         """Return whether what it was received as has turns of a quarter or an eighth: pi/4-DQPSK may be received so."""
-        return self.received_already().label in _RECEIVED_AS_PHASES and self._turns()
+        received = self.received_already()
+        if received.clear and not received.label:
+            return received.turn[0] < -_PERHAPS_A_TURN  # eighths whose symbols noise smears
+        return received.label in _RECEIVED_AS_PHASES and self._turns(_PERHAPS_A_TURN)
 
-    def _turns(self) -> bool:
+    def _turns(self, least: float = _A_TURN) -> bool:
         """Return whether symbols have turns of a quarter or an eighth, and not of a half alone."""
         received = self.received_already()
         fourth, square = received.turn
-        return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > _A_TURN)
+        return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > least)
 
     def code(self) -> float:
         """Return how likely a code repeats itself, 0 to 1: of what is phase keying, turns with its data are enough."""

@@ -47,6 +47,8 @@ _MISSING, _SLOW_KEYS = (0.0, 0.4), 0.2
 a carrier is then."""
 _NO_LINE, _SQUARED = 0.1, 100.0
 """Share of a line where there is none, and of the square's line over the floor where there is one."""
+_HELD_POINT = 0.1
+"""Share of a line that a held point leaves: random symbols have less than 0.02."""
 _STRONG_LINE, _ASIDE, _KEYED = 0.3, 0.22, 0.5
 """Share of a line, bandwidths by which it is off the middle (of 51 simulated carriers above 0.9 one is so far), and
 what clear keys have, which prove themselves."""
@@ -77,6 +79,7 @@ def most_of_alike(case: Case, name: str) -> float:
         return _NO_PREFIX[1]
     unsure = (
         (name in _SYMBOLS and _may_be_chips(case))
+        or (name in ("pi4dqpsk", "oqpsk") and _may_be_led(case))
         or (name == "linear" and case.look.line.share > _STRONG_LINE)  # keys of a carrier are symbols as well
         or (name == "fsk4" and _is_a_pattern(case))
         or (name == "fm" and _may_be_keys(case))
@@ -89,6 +92,15 @@ def most_of_alike(case: Case, name: str) -> float:
 def _may_be_chips(case: Case) -> bool:
     """Return whether symbols may be chips of a code."""
     return case.has("spreading") and (case.code() > _PERHAPS_CODE or case.look.spreading.again)
+
+
+def _may_be_led(case: Case) -> bool:
+    """Return whether lines of powers may be those of points by turns, which lead data of some other kind.
+
+    A leader begins with one point that is held, which is a line, and what follows has another spectrum.
+    """
+    led = not case.received_already().label and case.look.line.share > _HELD_POINT
+    return led and case.look.changed
 
 
 def _is_a_pattern(case: Case) -> bool:
