@@ -17,6 +17,7 @@ from amrq.classes import linear_class
 from amrq.cli.report import survey_lines
 from amrq.identify import EmissionIdentity
 from amrq.outputs import decision_schema, emission_schema
+from amrq.protocols import Measure
 from amrq.recordings import AnalyticSignal
 from amrq.scan import EmissionRecord, Survey, survey_recording
 from amrq.scan import parts as parts_module
@@ -29,6 +30,9 @@ from amrq.signals import received_signal
 
 RATE = 48e3
 KnownEmission, ToneJoiner = records_module.KnownEmission, tones_module.ToneJoiner
+
+
+BLANK = {"reason": "named", "alike": (), "probabilities": {}, "symbols": None}
 
 
 class Samples:
@@ -370,6 +374,49 @@ def test_a_carrier_whose_fast_keys_are_found_beside_it_or_not_at_all_is_no_sure_
     assert found is not None and found.family in (("ook", "carrier", "unknown") if keyed else ("carrier",))
     if found.family == "carrier":
         assert (found.confidence <= 0.85) == keyed
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_line_in_a_raised_band_is_no_carrier(keyed: bool) -> None:
+    """On-off keying puts half of its power into a line, the rest into a band that is hardly above the noise."""
+    count, a_symbol = 1 << 17, 14.0
+    random = rng("survey", "raised", str(keyed))
+    bits = random.integers(2, size=int(count / a_symbol) + 40) if keyed else np.ones(10_000, int)
+    iq = received_signal(bits + 0j, a_symbol, rolloff=0.3, es_n0_db=100.0, rng=random)[500 : 500 + count]
+    iq = shift(iq / np.sqrt(np.mean(np.abs(iq) ** 2)), 3e3)
+    iq += noise(count, a_symbol / 2, "about the line", str(keyed))
+    found = survey_recording(Samples(iq), 1e7).main
+    assert found is not None and found.family in (("ook", "unknown") if keyed else ("carrier",))
+    assert found.confidence <= (0.7 if keyed else 0.85)
+
+
+@pytest.mark.parametrize("sure", [0.79, 0.85])
+def test_what_has_no_prefix_in_a_long_look_is_no_sure_ofdm(
+    sure: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single sideband of noise is as even; a prefix that a short look showed by chance, and its numbers, are none."""
+    count = 1 << 17
+    spectrum = np.fft.fft(noise(count, 1.0, "even"))
+    spectrum[np.abs(np.fft.fftfreq(count, 1 / RATE)) > 4e3] = 0
+    iq = np.fft.ifft(spectrum)
+    iq = shift(iq / np.sqrt(np.mean(np.abs(iq) ** 2)), 5e3) + noise(count, 0.19, "beside")
+    families = {"ofdm": sure, "ssb": 1 - sure}
+    fields = {"family": "ofdm", "label": "OFDM", "confidence": sure, "families": families}
+    chance = {"details": {"spacing": Measure(90.0, 0.6)}, "measures": {"spacing": 90.0}, "symbol_rate": 80.0}
+    monkeypatch.setattr(looks_module.Findings, "fields", lambda self, all=False: fields | chance | BLANK)
+    found = survey_recording(Samples(iq), RATE).main
+    assert found is not None and found.family == "ofdm" and found.confidence == 0.7
+    assert found.symbol_rate is None and not found.details and "spacing" not in found.measures
+    assert sum(found.families.values()) == pytest.approx(1.0)
+
+
+def test_noise_that_shows_a_prefix_by_chance_is_no_ofdm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a floor beside it, only a prefix tells OFDM from a receiver's noise: a longer look decides."""
+    families = {"ofdm": 0.83, "noise": 0.17}
+    fields = {"family": "ofdm", "label": "OFDM", "confidence": 0.83, "families": families}
+    chance = {"details": {"spacing": Measure(90.0, 0.4)}, "measures": {"spacing": 90.0}, "symbol_rate": 80.0}
+    monkeypatch.setattr(looks_module.Findings, "fields", lambda self, all=False: fields | chance | BLANK)
+    assert survey_recording(Samples(noise(1 << 15, 1.0, "a prefix by chance")), RATE).main is None
 
 
 def test_a_short_prefix_of_long_symbols_is_found_in_a_longer_look() -> None:

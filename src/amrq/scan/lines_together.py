@@ -84,9 +84,10 @@ def families_of_lines(
     return ("am",) if main.family == "carrier" and between else ()
 
 
-def without_name(record: EmissionRecord) -> EmissionRecord:
+def without_name(
+    record: EmissionRecord, reason: str = "its lines are one signal, which has no name"
+) -> EmissionRecord:
     """Return the record of lines that are one signal of which no more is known: none of them is a carrier."""
-    reason = "its lines are one signal, which has no name"
     plain = replace(
         record, label=UNKNOWN, family=UNKNOWN, confidence=0.0, reason=reason, summary="", protocols=()
     )

@@ -275,20 +275,24 @@ def likeness_of(
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def capped(record: EmissionRecord) -> EmissionRecord:
+def capped(record: EmissionRecord, most: float = MOST_WHOLE) -> EmissionRecord:
     """Return a record with no more confidence than what was not measured against noise deserves; the rest is unknown.
+
+    Args:
+        record: with a family.
+        most: confidence that it has at most, 0 to 1.
 
     >>> shares = {"am": 0.99, "ssb": 0.01}
     >>> capped = capped(EmissionRecord(1, 0, 9, 0, 9, 0, 1, 0, 0, family="am", confidence=0.99, families=shares))
     >>> capped.confidence, {name: round(share, 3) for name, share in capped.families.items()}
     (0.85, {'am': 0.85, 'ssb': 0.009, 'unknown': 0.141})
     """
-    if record.family == UNKNOWN or not record.confidence > MOST_WHOLE:
+    if record.family == UNKNOWN or not record.confidence > most:
         return record
-    part = MOST_WHOLE / record.confidence
+    part = most / record.confidence
     families = {name: part * share for name, share in record.families.items()}
     families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
-    return replace(record, confidence=MOST_WHOLE, families=families)
+    return replace(record, confidence=most, families=families)
 
 
 def keyed_alike(one: EmissionRecord, other: EmissionRecord) -> bool:

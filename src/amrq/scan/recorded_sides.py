@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.scan.lines_together import without_name
 from amrq.scan.mirrored_sidebands import mirrored_sidebands
 from amrq.scan.parts import FAINT, LINES, SPLATTER, TOGETHER, Part, capped
 from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples
@@ -22,6 +23,12 @@ _CARRIER, _AUDIO = 1500.0, 12e3
 _RAISED, _DEVIATIONS, _UNEVEN, _SPREADS = 0.15, 6.0, 0.03, 4
 """Of a carrier's energy, that what stands about it has at least; deviations of the mean spectrum, and the share of it
 that a floor may be off, which are chance; bins that a line is spread over, to either side."""
+_WIDER, _FEWEST, _FLAT, _LONGER, _NO_CARRIER = 32, 16, 0.015, 1.25, 0.3
+"""Bins from a line, from which on a raised band is looked for, and of them on either side at least; the share of a
+floor that it may be uneven by; steps in which its reach grows; and its power over the line's that is no carrier's."""
+_MOST_RAISED = 0.7
+"""How sure a name of both is: a receiver's own line in the middle of a weak signal looks the same."""
+_RAISED_UNKNOWN = "a line with a raised band about it that is too weak to be named"
 _SIDED, _AS_STRONG = ("ook", "am", "pulse", "dsss"), 3.0
 """What has a carrier with sidebands, or lines, that mirror each other; and how much stronger one of them is at most."""
 
@@ -78,6 +85,41 @@ class RecordedSides:
                 return whole, named
         return main, capped(record)
 
+    def with_raised(
+        self,
+        main: Part,
+        record: EmissionRecord,
+        rest: Sequence[Part],
+        at: _Reals,
+        spectrum: _Reals,
+        spectra: int,
+    ) -> tuple[Part, EmissionRecord] | None:
+        """Return a line and what is raised about it, in a band that is too weak for a detector, as one signal.
+
+        Keys that are fast, and noise in amplitude modulation, spread as much power as the line has over so wide a band
+        that it is hardly above the noise there, and then the line is all that is seen.
+
+        If it has no name that such signals have, and has more power than a carrier's noise, it is no carrier.
+        """
+        if record.family not in ("carrier", "am"):
+            return None
+        found = _raised(main, rest, at, spectrum, spectra)
+        if found is None:
+            return None
+        reach, share = found
+        centre = record.centre
+        if not (centre - reach > -self._rate / 2 and centre + reach < self._rate / 2):
+            return None
+        gain, wider = 10 * math.log10(1 + share), 10 * math.log10(2 * reach / main.width)
+        level, snr = main.record.level_dbfs + gain, main.record.snr_db + gain - wider
+        lower, upper = centre - reach, centre + reach
+        wide = replace(main.record, lower=lower, upper=upper, level_dbfs=level, snr_db=snr)
+        whole = replace(main, record=wide)
+        named = self._looks.identified(whole)
+        if named.family in _SIDED and named.confidence >= TOGETHER:
+            return whole, capped(named, _MOST_RAISED)
+        return None if share < _NO_CARRIER else (whole, without_name(record, _RAISED_UNKNOWN))
+
     def has_beside(self, main: Part, rest: Sequence[Part]) -> bool:
         """Return whether something lies beside a carrier that may be a sideband of it; what is faint, on both sides."""
         near = [one for one in rest if abs(one.record.centre - main.record.centre) < _AUDIO]
@@ -103,6 +145,38 @@ class RecordedSides:
                 return True
             reach *= 2
         return False
+
+
+def _raised(
+    main: Part, rest: Sequence[Part], at: _Reals, spectrum: _Reals, spectra: int
+) -> tuple[float, float] | None:
+    """Return how far a mean spectrum is raised on both sides of a line, Hz, and by how much of the line's power.
+
+    Each side is compared with what lies beyond it, on both as far: noise that rises to one side raises none.
+    """
+    step, offset = float(at[1] - at[0]), at - main.record.centre
+    free = np.abs(offset) > main.width / 2 + _SPREADS * step
+    for one in rest:
+        free &= (at < one.record.lower - step) | (at > one.record.upper + step)
+    best, clearest = None, _DEVIATIONS
+    reach = max(main.width, _WIDER * step)
+    while 2 * reach < (at[-1] - at[0]) / 2:
+        sides = []
+        for side in (offset < 0, offset > 0):
+            near = spectrum[free & side & (np.abs(offset) < reach)]
+            far = spectrum[free & side & (np.abs(offset) >= 1.2 * reach) & (np.abs(offset) < 2 * reach)]
+            if len(near) < _FEWEST or len(far) < _FEWEST:
+                break
+            floor = float(far.mean())
+            chance = floor * (math.sqrt((1 / len(near) + 1 / len(far)) / max(1, spectra)) + _FLAT)
+            sides.append(((float(near.mean()) - floor) / chance, (float(near.mean()) - floor) * reach / step))
+        if len(sides) == 2:
+            clear = min(one[0] for one in sides)
+            powers = [one[1] for one in sides]
+            if clear > clearest and max(powers) < _AS_STRONG * min(powers):
+                best, clearest = (reach, sum(powers) / max(main.energy, 1e-300)), clear
+        reach *= _LONGER
+    return best
 
 
 def _has_mirror(one: Part, centre: float, at: _Reals, above: _Reals) -> bool:

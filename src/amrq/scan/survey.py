@@ -45,7 +45,7 @@ from amrq.scan.parts import (
     union,
     unsaid,
 )
-from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples
+from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples, prefix_may_be_chance
 from amrq.scan.recorded_sides import RecordedSides
 from amrq.scan.records import EmissionRecord, ScanEvent, with_findings
 from amrq.scan.scanner import BandScanner
@@ -298,9 +298,8 @@ class _Search:
         rest = [one for one in merged if one is not main and not self._splatter(one, main)]
         sums = main.energy + sum(one.energy for one in rest)
         share = main.energy / max(sums, 1e-300)
-        record = (
-            self._looks.identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
-        )
+        again = main.pieces > 1 or self._doubtful(main.record) or prefix_may_be_chance(main.record)
+        record = self._looks.identified(main) if again else main.record
         doubts = []
         if main.tones and self._doubtful(record):
             record = self._of_tones(record, *main.tones)
@@ -318,6 +317,7 @@ class _Search:
             of_lines
             or self._sides.with_sidebands(main, record)
             or self._sides.with_far_sidebands(main, record, rest, at, above)
+            or self._sides.with_raised(main, record, rest, at, spectrum, self._spectra)
         )
         if together is not None:
             main, record = together
