@@ -86,11 +86,16 @@ def test_a_number_of_levels_that_does_not_show_is_not_said() -> None:
     assert said(iq, RATE, SYMBOL_RATE * 6.5, fsk4=0.9).family in ("unknown", "fskm")
 
 
-def test_a_frequency_that_follows_more_than_audio_is_no_audio() -> None:
-    for top, family in ((3e5, "unknown"), (4e4, "fm_wide")):
-        iq = noise_fm(top, 2e5, "a message")
-        assert top / 4 < measure_frequency_spread(iq, RATE, 1.5e6).middle < 3 * top / 4
-        assert said(iq, RATE, 1.5e6, fm=0.9).family == family
+@pytest.mark.parametrize(
+    "top, deviation, width, family",
+    [(3e5, 2e5, 1.5e6, "unknown"), (4e4, 4e4, 2.4e5, "fm_wide"), (4e4, 2e5, 1e6, "unknown")],
+)
+def test_a_frequency_that_follows_more_than_audio_or_by_more_than_a_broadcast_is_no_audio(
+    top: float, deviation: float, width: float, family: str
+) -> None:
+    iq = noise_fm(top, deviation, "a message")
+    assert top / 4 < measure_frequency_spread(iq, RATE, width).middle < 3 * top / 4
+    assert said(iq, RATE, width, fm=0.9).family == family
 
 
 def test_gmsk_with_a_closed_eye_is_no_oqpsk() -> None:

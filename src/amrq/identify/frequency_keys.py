@@ -63,6 +63,8 @@ and saturated amplifiers from 15 dB on 0.15 at least, tamed FM 0.11 at most; dB 
 and probability of OQPSK by its lines."""
 _WIDE_MESSAGE = 75e3, 110e3
 """Hz: half of what a broadcast's frequency follows is below the former, even where nothing is heard."""
+_NO_BROADCAST = 400e3, 500e3
+"""Hz: a broadcast with 75 kHz of deviation and subcarriers up to 99 kHz is 350 kHz wide by Carson's rule."""
 
 
 def levels_of(look: EmissionLook) -> str:
@@ -173,5 +175,12 @@ def round_turns(look: EmissionLook) -> float:
 
 
 def wide_message(look: EmissionLook) -> float:
-    """Return how clearly the frequency follows something that is wider than any audio, 0 to 1."""
-    return ramp(look.frequency_spread.middle, *_WIDE_MESSAGE)
+    """Return how clearly the frequency follows something that is wider than any audio, 0 to 1.
+
+    Or it follows it by more than any broadcast does, without a pilot: keys whose eye a filter has closed do.
+    """
+    wide = ramp(look.frequency_spread.middle, *_WIDE_MESSAGE)
+    far = ramp(look.bandwidth, *_NO_BROADCAST)
+    if wide < far:
+        wide = max(wide, far * (1 - (look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0)))
+    return wide
