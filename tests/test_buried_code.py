@@ -64,6 +64,18 @@ def test_a_survey_names_them_beside_a_line() -> None:
     assert found.main.confidence <= 0.9
 
 
+def test_a_code_as_long_as_the_longest_lag_is_measured() -> None:
+    """Its line is the last that is looked at, and has one side."""
+    count, rng = 1 << 15, seeds.rng("buried", "the longest lag")
+    period = 13_106 // 2  # twice it is the last lag, two fifths of the count
+    often, seldom = _noise(period, rng), _noise(2 * period, rng)
+    found = measure_buried_code(
+        0.8 * np.resize(often, count) + np.resize(seldom, count) + 0.5 * _noise(count, rng), RATE
+    )
+    assert found.period == pytest.approx(period / RATE) and found.bandwidth is not None
+    assert 0.5 * RATE < found.bandwidth <= RATE
+
+
 def test_noise_and_lines_and_prefixes_have_no_code() -> None:
     rng = seeds.rng("no code")
     count = 60_000

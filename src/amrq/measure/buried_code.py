@@ -158,12 +158,15 @@ def _shortest(lines: NDArray[np.float32], lag: int, last: int) -> int:
 
 
 def _half_width(over: NDArray[np.float64], top: int) -> float:
-    """Return how far from its top a line has half of its power, samples: the mean of both sides."""
-    half, far = 0.5 * over[top], 0.0
+    """Return how far from its top a line has half of its power, samples: the mean of its sides within `over`."""
+    half, sides = 0.5 * over[top], []
     for step in (-1, 1):
         at = top
         while 0 < at < len(over) - 1 and over[at] > half:
             at += step
+        if at == top:
+            continue  # it is the first or the last of all
         beyond, before = over[at], over[at - step]
-        far += abs(at - top) - (float((half - beyond) / (before - beyond)) if before > beyond else 0.0)
-    return max(far / 2, 0.25)
+        between = float((half - beyond) / (before - beyond)) if before > beyond else 0.0
+        sides.append(abs(at - top) - between)
+    return max(sum(sides) / len(sides), 0.25) if sides else 0.25
