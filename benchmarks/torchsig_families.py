@@ -14,7 +14,8 @@ levels behind a Gaussian filter that closes all eyes.
 * unknown: `unknown`, or nothing found.
 
 Examples:
-  python3 benchmarks/torchsig_signals.py ts 2 20 && python3 benchmarks/torchsig_signals.py ts 2 30
+  python3 benchmarks/torchsig_signals.py ts 2 20 8623
+  python3 benchmarks/torchsig_signals.py ts 2 30 8623
   python3 benchmarks/torchsig_families.py ts && python3 benchmarks/torchsig_families.py --pages
 """
 

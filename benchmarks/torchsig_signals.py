@@ -11,7 +11,7 @@ With a third argument, an SNR in dB as TorchSig defines it, it writes recordings
 `torchsig_families.py` instead: COUNT of each at levels 0 and 2, 131,072 samples at 10 MS/s, 0.3 to 2.5 MHz wide, of
 which a signal fills four fifths or more.
 
-usage: torchsig_signals.py FOLDER COUNT [SNR]
+usage: torchsig_signals.py FOLDER COUNT [SNR [SEED]]
 """
 
 import json
@@ -31,7 +31,7 @@ NAMES = {
     **{"bpsk": "BPSK", "qpsk": "QPSK", "8psk": "8PSK", "16psk": "16PSK", "4ask": "4ASK", "8ask": "8ASK"},
     **{"16qam": "16QAM", "32qam_cross": "32QAM"},
 }
-SEED = 77
+SEED = int(sys.argv[4]) if len(sys.argv) > 4 else 77
 _rates: list[float] = []
 _modulator = constellation.constellation_modulator
 
