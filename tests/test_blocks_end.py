@@ -176,6 +176,31 @@ def test_a_backend_that_raises_ends_the_flowgraph(where: str, tmp_path: Path) ->
     assert process.stderr == f"sink failed: no luck with {where}.\n"
 
 
+def test_a_thread_with_nothing_left_to_show_on_is_no_error() -> None:
+    """What polls a block for a label goes on while the window is closed; any other error of a thread is printed."""
+    pytest.importorskip("PyQt5")
+    code = """
+        import threading
+        from gnuradio.amrq.plain_errors import plain_errors
+        from PyQt5 import Qt, sip
+
+        plain_errors()
+        application = Qt.QApplication([])
+        label = Qt.QLabel("state")
+        sip.delete(label)
+        def other():
+            raise RuntimeError("the aerial has been deleted")
+        for target in (label.text, other):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+    """
+    process = run_amrq.run(run_amrq.warm("-c", textwrap.dedent(code)), {"QT_QPA_PLATFORM": "offscreen"})
+    assert process.returncode == 0
+    assert process.stderr.count("Traceback") == 1
+    assert process.stderr.endswith("RuntimeError: the aerial has been deleted\n")
+
+
 @pytest.mark.parametrize("command", ["classify", "live"])
 def test_a_model_that_gives_nan_ends_the_command(command: str, tmp_path: Path) -> None:
     model = nan_model(tmp_path / "nan.onnx")

@@ -4,6 +4,7 @@
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
@@ -14,13 +15,16 @@ from amrq.errors import AmrqError, OutputClosedError, raise_together
 
 __all__ = ["block_errors", "plain_errors", "raise_error", "raise_errors"]
 
+_OF_QT, _DELETED = "wrapped C/C++ object", "has been deleted"
+"""How PyQt's message begins and ends, where an object of Qt's is used that is no longer there."""
+
 
 def plain_errors(raised: bool = False) -> None:
     """End the program on a user's error with one sentence and exit status 2, not with a traceback.
 
     An error with an exit status of its own ends the program with that status. If the reader of the output has gone,
     nothing is printed. A program with a window goes on: if one of its controls sets a wrong value, the sentence is
-    printed.
+    printed. What a thread could not show any more, as the window was closed, is no error.
 
     For programs that GNU Radio Companion writes: call it in a snippet of the section "Init - Before Blocks".
 
@@ -46,6 +50,21 @@ def plain_errors(raised: bool = False) -> None:
             sys.exit(error.exit_status)
 
     sys.excepthook = say
+    of_threads = threading.excepthook
+
+    def say_of_thread(raised: threading.ExceptHookArgs) -> None:
+        if not _is_of_closed_window(raised.exc_value):
+            of_threads(raised)
+
+    threading.excepthook = say_of_thread
+
+
+def _is_of_closed_window(error: BaseException | None) -> bool:
+    """Return whether a thread had something to show while its window was being closed.
+
+    The Companion polls with threads that nothing ends: one may come between the window's end and the program's.
+    """
+    return isinstance(error, RuntimeError) and str(error).startswith(_OF_QT) and str(error).endswith(_DELETED)
 
 
 def _window_is_open() -> bool:
