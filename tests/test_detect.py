@@ -433,6 +433,19 @@ def test_short_recordings_of_a_wide_signal_and_of_noise(symbols: int) -> None:
     assert 0 <= box.start < 0.1 * len(noise) and 0.9 * len(noise) < box.stop <= len(noise)
 
 
+@pytest.mark.parametrize("count", [300, 600, 1200, 2400])
+def test_a_short_recording_made_faster_has_a_floor(count: int) -> None:
+    """Beside what a filter passed there is nothing: so few pieces of the band are no receiver's passband."""
+    random = rng("detect", "made faster", count)
+    for passed in (0.32, 0.42, 0.55, 0.7, 0.85):
+        white = random.standard_normal((count, 2)) @ [0.1, 0.1j]
+        spectrum = scipy.fft.fft(white)
+        spectrum[np.abs(scipy.fft.fftfreq(count)) > passed / 2] = 0
+        detector = Detector(1e6)
+        detector.process(scipy.fft.ifft(spectrum).astype(np.complex64))
+        detector.finish()
+
+
 @pytest.mark.parametrize("rate", [48e3, 250e3])
 def test_a_gain_that_is_set_all_the_time_is_no_emission_at_low_rates(rate: float) -> None:
     random = rng("detect", "gain control", round(rate))

@@ -252,3 +252,14 @@ def test_a_signal_at_the_edge_of_the_band_has_no_clear_symbol_rate() -> None:
     for signals in ([edge], [edge, beside]):
         found = estimate_symbol_rate(noise, 100e3, signals=signals)
         assert found.confidence == 0 and found.reason == "the signal lies at the edge of the band"
+
+
+def test_no_rate_is_above_the_highest_that_is_looked_for() -> None:
+    """At two samples a symbol a line may lie between the values of its spectrum, above what can be received."""
+    symbols = rng("two samples a symbol").choice([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j], 2000) / math.sqrt(2)
+    samples = received_signal(symbols, samples_per_symbol=2.0, rolloff=0.5, es_n0_db=25.0, rng=rng("two"))
+    for count in range(3000, 3200, 10):
+        found = estimate_symbol_rate(samples[:count], 9600.0, highest=4800.0)
+        assert not found.rate > 4800.0
+        found = estimate_symbol_rate(samples[:count], 9600.0, highest=4799.0)
+        assert not found.rate > 4799.0

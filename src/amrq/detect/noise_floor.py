@@ -50,6 +50,9 @@ _HIGHEST = math.log(10**0.8)
 """Logarithm of how far the floor may rise over its low places: 8 dB."""
 _FILTERED = math.log(10**3.0)
 """Logarithm of how far a receiver's filter goes down: 30 dB. Signals that fill the band are seldom as strong."""
+_FEWEST_PASSED = 8
+"""Pieces of the band that a receiver's filter passes, at least: a short recording has few pieces, and two at either end
+are its slopes."""
 _SIDE = 0.5
 """Logarithm of how far a wide signal's side rises within a 32nd of the band: 2.2 dB. Ripple is not as steep."""
 _HIGH = math.log(10**0.5)
@@ -421,7 +424,8 @@ def _passband(level: NDArray[np.float64]) -> tuple[int, int]:
     even = abs(first - (pieces - last)) <= max(1, pieces // 32)
     # Between emissions there are places without them; in a passband there are none.
     flat = float(np.min(level[first + 1 : last - 1], initial=usual)) > usual - _HIGHEST
-    if not (sides and steep and even and flat and last - first >= pieces // 2):
+    wide = last - first >= max(pieces // 2, _FEWEST_PASSED)
+    if not (sides and steep and even and flat and wide):
         return 0, pieces
     return first + 2, last - 2
 

@@ -172,7 +172,9 @@ def estimate_symbol_rate(
 
     def in_band(band: tuple[float, float], most: float) -> SymbolRate:
         lines = _Lines(*spectrum.flat_envelope(*band), on, partial(spectrum.linear_share, *band))
-        return lines.found(lowest, most, sample_rate)
+        found = lines.found(lowest, most, sample_rate)
+        # Between the values of the spectrum a line may lie a little above the last one that was asked for.
+        return found._replace(rate=asked) if found.rate > asked else found
 
     found = in_band(shape.band, highest)
     all_of_it = min(asked, max(_FURTHER * highest, shape.wider[1] - shape.wider[0]))
