@@ -161,3 +161,15 @@ def test_two_tones_by_turns_come_before_data_of_four() -> None:
     four = replace(whole, family="fsk4", label="4FSK", confidence=0.7)
     found = second_look.of_halves(replace(whole, family="unknown"), [two, four])
     assert (found.family, found.confidence) == ("fsk4", 0.7)
+
+
+def test_a_carrier_at_rest_comes_before_what_it_carries() -> None:
+    whole = replace(identify_emission(narrow("whole"), RATE, 0.0, None, None, thorough=False), confidence=0.0)
+    assert whole.measures is not None
+    data = replace(whole, family="pi4dqpsk", label="pi/4-DQPSK", confidence=0.95)
+    for width, centre, within in ((2.0, 10.0, True), (2.0, 70.0, False), (60.0, 10.0, False)):
+        line = replace(whole.measures, bandwidth=width, centre=whole.measures.centre + centre)
+        rests = replace(whole, family="carrier", label="carrier", confidence=0.75, measures=line)
+        for halves in ([rests, data], [data, rests]):
+            found = second_look.of_halves(replace(whole, family="unknown"), halves)
+            assert (found.family, found.confidence) == (("pi4dqpsk", 0.85) if within else ("unknown", 0.0))

@@ -279,13 +279,15 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
 
     Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep. But one of
     several tones that rests is within the band of them all. A carrier that is somewhere else, or is much wider in the
-    other half, is none. Two tones by turns come before data of more tones.
+    other half, is none. Two tones by turns come before data of more tones, and a carrier at rest before what it carries.
     """
     # Noise in a half is a pause.
     named = [one for one in halves if one.family not in (UNKNOWN, _NOISE) and one.confidence >= _LIKELY]
     families = {one.family for one in named}
     if len(families) == 2 and _TWO in families and families & _MORE_TONES:
         named = [one for one in named if one.family != _TWO]
+    elif len(families) == 2 and _CARRIER in families and _rest_and_data(*named):
+        named = [one for one in named if one.family != _CARRIER]
     elif len(families) != 1:
         return first
     best = max(named, key=lambda one: one.confidence)
@@ -302,6 +304,12 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
         return first
     measures = _placed(first.measures, best.measures, 0.0)
     return replace(best, confidence=sure, most=min(best.most, _MOST_OF_HALF), measures=measures)
+
+
+def _rest_and_data(one: EmissionIdentity, other: EmissionIdentity) -> bool:
+    """Return whether one half is a carrier at rest within the band of the other."""
+    rest, data = (one, other) if one.family == _CARRIER else (other, one)
+    return _rests_within(rest, data)
 
 
 def _rests_within(one: EmissionIdentity, other: EmissionIdentity) -> bool:
