@@ -49,6 +49,9 @@ _NO_LINE, _SQUARED = 0.1, 100.0
 """Share of a line where there is none, and of the square's line over the floor where there is one."""
 _HELD_POINT = 0.1
 """Share of a line that a held point leaves: random symbols have less than 0.02."""
+_UNSTEADY = 1.08
+"""Mean squared power over squared mean, noise taken off, of an envelope that is not constant: a pattern of points has
+tones, too."""
 _STRONG_LINE, _ASIDE, _KEYED = 0.3, 0.22, 0.5
 """Share of a line, bandwidths by which it is off the middle (of 51 simulated carriers above 0.9 one is so far), and
 what clear keys have, which prove themselves."""
@@ -79,9 +82,10 @@ def most_of_alike(case: Case, name: str) -> float:
         return _NO_PREFIX[1]
     unsure = (
         (name in _SYMBOLS and _may_be_chips(case))
-        or (name in ("pi4dqpsk", "oqpsk") and _may_be_led(case))
+        or (name in _SYMBOLS and _may_be_led(case))
         or (name == "linear" and case.look.line.share > _STRONG_LINE)  # keys of a carrier are symbols as well
         or (name == "fsk4" and _is_a_pattern(case))
+        or (name == "fskm" and case.look.frequency_keying.envelope > _UNSTEADY)
         or (name == "fm" and _may_be_keys(case))
         or (name == "am" and _is_short(case))
         or (name == "ook" and (like_mode_s(case) or _is_bipolar(case)))

@@ -279,7 +279,7 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
 
     Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep. But one of
     several tones that rests is within the band of them all. A carrier that is somewhere else, or is much wider in the
-    other half, is none. Two tones by turns come before data of more tones, and a carrier at rest before what it carries.
+    other half, is none. Two tones by turns come before data of more tones, and a carrier at rest before what is on it.
     """
     # Noise in a half is a pause.
     named = [one for one in halves if one.family not in (UNKNOWN, _NOISE) and one.confidence >= _LIKELY]
