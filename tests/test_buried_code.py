@@ -53,6 +53,31 @@ def test_satellites_below_the_noise_are_a_direct_sequence(centre: float) -> None
     assert found.centre == pytest.approx(centre, abs=300e3)
 
 
+@pytest.mark.parametrize("receiver", ["gain that changes", "two bits"])
+def test_satellites_are_found_behind_any_receiver(receiver: str) -> None:
+    rng = seeds.rng("buried", receiver)
+    count = 100_000
+    iq = _noise(count, rng) + _satellites(count, rng, -17)
+    if receiver == "two bits":
+        real, imag = (np.sign(part) * np.where(np.abs(part) > 0.7, 3, 1) for part in (iq.real, iq.imag))
+        iq = real + 1j * imag
+    else:
+        iq[count // 3 :] *= 2.5
+    found = measure_buried_code(iq.astype(np.complex64), RATE)
+    assert found.period == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_noise_that_a_filter_passes_is_not_what_repeats() -> None:
+    """Where the band is wider than the filter, the noise stands out, and was OFDM with .64."""
+    rng = seeds.rng("buried in a filter")
+    count = 60_000
+    spectrum = np.fft.fft(_noise(count, rng) + _satellites(count, rng, -17))
+    faster = np.concatenate([spectrum[: count // 2], np.zeros(3 * count // 2), spectrum[count // 2 :]])
+    found = survey_recording(_Samples(np.fft.ifft(faster)), 2.5 * RATE)
+    assert found.main is not None
+    assert found.main.family == "dsss"
+
+
 def test_a_survey_names_them_beside_a_line() -> None:
     rng = seeds.rng("buried survey")
     count = 80_000

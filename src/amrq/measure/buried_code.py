@@ -36,6 +36,10 @@ _PLACES, _PART_OF = 12, 6.0
 has 1.8 in three places each."""
 _LIKE_NOISE = 1.8, 2.25
 """Mean squared power over the squared mean power: 2 of noise, and less or more of most of what stands out of it."""
+_LEVELS, _LEAST_LEVEL = 64, 256
+"""Stretches whose levels are taken where a gain has changed, and samples of one at least."""
+_COARSE, _SUMMED = 5, 16
+"""Values of what one or two bits say, and zero; and samples whose sums are like noise again where that was noise."""
 _HALF_LINE = 0.29
 """Of a chip, by which a code's line has half of its power."""
 
@@ -81,13 +85,15 @@ def measure_buried_code(iq: NDArray[np.complex64], sample_rate: float) -> Buried
     if count < _LEAST_SAMPLES or not iq.any():
         return BuriedCode()
     flat = _flat(iq)
-    power = squares(flat)
-    mean = float(power.mean(dtype=np.float64))
-    if (
-        not mean > 0
-        or not _LIKE_NOISE[0] < float(np.mean(power.astype(np.float64) ** 2)) / mean**2 < _LIKE_NOISE[1]
-    ):
+    peaky = _peakiness(flat)
+    if peaky >= _LIKE_NOISE[1]:  # a receiver's gain may have changed
+        flat = _flat(_levelled(iq))
+        peaky = _peakiness(flat)
+    if peaky <= _LIKE_NOISE[0] and _is_coarse(iq):
+        peaky = _peakiness(flat[: count // _SUMMED * _SUMMED].reshape(-1, _SUMMED).sum(axis=1))
+    if not _LIKE_NOISE[0] < peaky < _LIKE_NOISE[1]:
         return BuriedCode()
+    mean = float(squares(flat).mean(dtype=np.float64))
     size = fft.next_fast_len(2 * count)
     alike = fft.ifft(squares(fft.fft(flat, size)).astype(np.complex64))[:count]
     pairs = count - np.arange(count)
@@ -110,6 +116,25 @@ def measure_buried_code(iq: NDArray[np.complex64], sample_rate: float) -> Buried
     centre = float(np.angle(np.vdot(near[:-1], near[1:]))) / (2 * math.pi) * sample_rate
     share = math.sqrt(float(lines[lag]) / pairs[lag])
     return BuriedCode(lag / sample_rate, width, centre, clear, share)
+
+
+def _peakiness(iq: NDArray[np.complex64]) -> float:
+    """Return the mean squared power over the squared mean power; 0 of nothing."""
+    power = squares(iq).astype(np.float64)
+    return float(np.mean(power**2)) / max(float(power.mean()) ** 2, 1e-300)
+
+
+def _levelled(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return samples with the slow course of their level taken out."""
+    power = squares(iq)
+    level = _by_medians(power, max(_LEAST_LEVEL, len(iq) // _LEVELS))
+    least = _EMPTY * float(level.mean())
+    return np.asarray(iq / np.sqrt(np.maximum(level, max(least, 1e-30))), np.complex64)
+
+
+def _is_coarse(iq: NDArray[np.complex64]) -> bool:
+    """Return whether a converter of one or two bits has taken samples, as in receivers of navigation satellites."""
+    return all(len(np.unique(part)) <= _COARSE for part in (iq.real, iq.imag))
 
 
 def _flat(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:

@@ -61,10 +61,9 @@ _BLOCK_SECONDS = 0.03
 """Of a recording that is searched at a time, about: a power of two of samples."""
 _BINS, _FEWEST_BINS, _SPECTRA = 4096, 32, 8
 """Of the mean spectrum at most and at least, and spectra that it is the mean of, about, where the bins are fewer."""
-_ALONE = 0.9
-"""Of the power above the noise: a signal that holds more is the recording's one signal."""
-_MISSED = 0.5
-"""Of the power above the noise: where the detector's emissions hold less, most of what is there was not found."""
+_ALONE, _MISSED = 0.9, 0.5
+"""Of the power above the noise: a signal that holds more is the recording's one signal; where the detector's emissions
+hold less, most of what is there was not found."""
 _BESIDE = 1.0
 """Of a signal's width: what is as near, and much weaker, belongs to it."""
 _GAP = 0.6
@@ -100,11 +99,12 @@ _OUTSIDE = 0.005
 """Of the power of what fills a recording, beyond either of its edges."""
 _PIECES, _FILLED = 4, 0.9
 """Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
-_SHORT = 64
-"""Samples: fewer are not looked at."""
-_LONG, _NARROW, _WIDE, _SEEN = 1 << 19, 0.05, 0.05, 6.0
-"""Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it; of
-the band, that a code is as wide as at least; and dB by which what is wider stands out where that is what repeats."""
+_SHORT = 64  # samples: fewer are not looked at
+_LONG, _NARROW, _WIDER, _HIDDEN = 1 << 19, 0.05, 1.25, 0.1
+"""Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it, and
+what is wider the noise that a filter passes, if less than this share of it repeats."""
+_WIDE, _SEEN = 0.05, 6.0
+"""Of the band, that a code is as wide as at least; dB by which what is between stands out if it is what repeats."""
 _BURIED = "nothing of it stands out of the noise: all of the recording repeats a code."
 
 
@@ -351,7 +351,8 @@ class _Search:
         if code.period is None or code.bandwidth is None:
             return found
         width = code.bandwidth
-        seen = main is not None and main.snr_db > _SEEN and _NARROW * width < main.bandwidth < self._rate / 2
+        widest = _WIDER * width if code.share < _HIDDEN else self._rate / 2
+        seen = main is not None and main.snr_db > _SEEN and _NARROW * width < main.bandwidth < widest
         if seen or width < _WIDE * self._rate:
             return found  # what stands out repeats itself, as what is so narrow does: a pattern of symbols
         length = self._samples.length
