@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+import scipy.ndimage
 from run_amrq import amrq
 from seeds import rng
 
@@ -123,11 +124,11 @@ def test_a_crowd_of_narrow_emissions_is_no_wide_one() -> None:
     part = survey_module.Part(record, ((0, 1000),), 1.0)
     floor = rng("survey", "crowd").chisquare(60, len(at)) / 60
     narrow = sum(level * (np.abs(at - middle) < 25) for level, middle in ((40, 700), (90, 1300), (20, 1600)))
-    found = survey_module.crowd(part, at, floor + narrow)
+    found = parts_module.crowd(part, at, floor + narrow)
     assert [round((one.record.lower + one.record.upper) / 100) * 50 for one in found] == [1300, 700, 1600]
     assert all(one.record.family == "unknown" and one.width < 80 for one in found)
     voice = 60 * np.exp(-np.square((at - 600) / 300)) * (at > 200) + floor
-    assert survey_module.crowd(part, at, voice) == []
+    assert parts_module.crowd(part, at, voice) == []
 
 
 class Turns:
@@ -477,3 +478,20 @@ def test_classify_says_the_same_of_a_pipe(tmp_path: Path) -> None:
     whole = amrq("classify", path, *options)
     assert piped.returncode == whole.returncode == 0
     assert piped.stdout.splitlines()[1:] == whole.stdout.splitlines()[1:]
+
+
+def test_slow_tones_side_by_side_are_no_voice() -> None:
+    """Stations of FT8 in the band that a receiver's filter passes, with nothing beside it, were a single sideband."""
+    random, rate = rng("survey", "slow tones side by side"), 48e3
+    count, symbol = int(10 * rate), int(rate / 6.25)
+    iq = noise(count, 0.05, "about slow tones")
+    for station in range(10):
+        tones = np.repeat(random.integers(0, 8, count // symbol + 1), symbol)[:count]
+        smooth = scipy.ndimage.uniform_filter1d(tones.astype(float), symbol // 3)
+        middle = 350 + 230 * (station + 0.5 * random.random())
+        turn = np.cumsum((middle + 6.25 * smooth) / rate)
+        iq += 10 ** random.uniform(-1.3, 0) * np.exp(2j * np.pi * turn)
+    spectrum, at = np.fft.fft(iq), np.fft.fftfreq(count, 1 / rate)
+    found = survey_recording(Samples(np.fft.ifft(np.where((at > 200) & (at < 2800), spectrum, 0))), rate)
+    assert found.main is not None
+    assert found.main.family == "fskm" and found.main.bandwidth < 100

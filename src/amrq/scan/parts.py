@@ -29,6 +29,7 @@ __all__ = [
     "common_time",
     "crowd",
     "energy",
+    "fine_spectrum",
     "halves",
     "joined",
     "keyed_alike",
@@ -62,6 +63,8 @@ _FILLED, _HELD, _HALF_FILLED = 0.15, 0.7, 0.5
 more; and of a full band."""
 _MOST, _FEWEST = 1 << 17, 16
 """Samples that are looked at, at most, and moments, at least."""
+_FINE, _FINE_SPECTRA, _FINEST_BINS = 1000, 8, 1 << 18
+"""Values of a spectrum in the part of the band that is looked at, spectra that it is a mean of, and values at most."""
 _MOMENT = 4.0
 """Over the narrower bandwidth: a moment."""
 
@@ -238,6 +241,33 @@ def crowd(part: Part, at: _Reals, spectrum: _Reals, full: bool = False) -> list[
         )
         found.append(Part(record, part.stretches, part.energy * power))
     return sorted(found, key=lambda one: -one.energy)
+
+
+def fine_spectrum(
+    read: Callable[[int, int], NDArray[Any]], length: int, sample_rate: float, width: float
+) -> tuple[_Reals, _Reals]:
+    """Return a mean spectrum that is fine enough to show what lies side by side within a part of the band.
+
+    Args:
+        read: returns samples from a first one on, so many of them.
+        length: samples that there are.
+        sample_rate: samples a second.
+        width: of the part, Hz.
+
+    Returns:
+        at: float64 [n], Hz of each value.
+        spectrum: float64 [n], mean power: zeros where there is too little for so fine a spectrum.
+    """
+    bins = 1 << math.ceil(math.log2(max(_FINE * sample_rate / max(width, 1e-9), _FEWEST)))
+    bins = min(bins, 1 << max(4, int(math.log2(max(1, length // _FINE_SPECTRA)))), _FINEST_BINS)
+    at = (np.arange(bins) - bins // 2) * sample_rate / bins
+    window, sums = np.hanning(bins + 1)[:-1].astype(np.float32), np.zeros(bins)
+    count = min(length // bins, max(_FINE_SPECTRA, _MOST // bins))
+    for place in np.linspace(0, length - bins, count).round().astype(int).tolist():
+        iq = finite_samples(np.asarray(read(place, bins), np.complex64))
+        if len(iq) == bins:
+            sums += np.square(np.abs(fft.fft(iq * window)).astype(np.float64))
+    return at, fft.fftshift(sums)
 
 
 def likeness_of(

@@ -18,11 +18,11 @@ from amrq.model import UNKNOWN
 from amrq.protocols import Measure
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
-from amrq.scan.parts import Part, spread
+from amrq.scan.parts import Part, crowd, fine_spectrum, spread
 from amrq.scan.records import EmissionRecord, numbers_of, with_findings
 from amrq.scan.scanner import BandScanner
 
-__all__ = ["RecordedLooks", "RecordedSamples", "prefix_may_be_chance"]
+__all__ = ["SURE", "RecordedLooks", "RecordedSamples", "is_doubtful", "prefix_may_be_chance"]
 
 _LOOK, _LOOKS = 1500.0, 6
 """Bandwidths times seconds of a look, and how many of them are spread over the signal."""
@@ -31,7 +31,8 @@ _TRIED, _PARTS_OF_LOOK, _STRONG, _FEWEST_LOOKS = 48, 8, 0.5, 3
 at, or so many of the strongest."""
 _RATE = 4.0
 """Bandwidths of the channel that is looked at."""
-_LEAST_BANDWIDTH = 500.0
+_LEAST_BANDWIDTH, _LEAST_WINDOW = 500.0, 100.0
+"""Hz: of the narrowest channel, and of the narrowest signal whose looks are longer than those of wider ones."""
 _OFDM, _LONG_LOOK, _CLEAR_PREFIX = "ofdm", 32768.0, 0.5
 """Bandwidths times seconds in which OFDM's prefix is looked for where looks show none with so much confidence: of
 digital television a symbol takes 1,700 to 7,000, and one of 1/32 shows in ten. Of 40 such signals 39 were right."""
@@ -49,6 +50,15 @@ _CODE, _PERHAPS_CODE, _MOST_OF_CHIPS = 0.5, 0.1, 0.85
 again as a code does; and how sure either is then."""
 _SHORT = 64
 """Samples: fewer are not looked at."""
+SURE = 0.8
+"""Confidence of a family that is claimed of all of a recording in which the detector found nothing of the kind."""
+_OF_CROWD, _NO_CROWD = 3, (UNKNOWN, "noise", "carrier")
+"""Emissions of a crowd that are looked at, and what its first must not be: tones of a voice are carriers, too."""
+_OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", "LSB")
+"""The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
+_FINE = 1000  # values of a spectrum in what may be a crowd, fewer of which are too coarse
+
+_Reals = NDArray[np.float64]
 
 
 class RecordedSamples(Protocol):
@@ -68,6 +78,15 @@ def prefix_may_be_chance(record: EmissionRecord) -> bool:
     True
     """
     return record.family == _OFDM and record.confidence < _SURE_OF_PREFIX
+
+
+def is_doubtful(record: EmissionRecord) -> bool:
+    """Return whether further looks may say more.
+
+    >>> is_doubtful(EmissionRecord(1, 0, 9, 0, 9, 0, 1, 0, 0, label="AM", family="am", confidence=0.7))
+    True
+    """
+    return record.label == UNKNOWN or (record.confidence < SURE and not record.alike)
 
 
 def _without_prefix(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +142,36 @@ class RecordedLooks:
             fields = self._with_code(fields, part)
         record = replace(record, on=False, looks=len(found))
         return with_findings(record, fields, self._rate, now, centre, part.stretches)
+
+    def in_crowd(
+        self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
+    ) -> tuple[tuple[Part, EmissionRecord] | None, list[Part]]:
+        """Return the strongest emission with a name in what may be a crowd, and all of them; None where it is none.
+
+        Args:
+            main: what may be a crowd.
+            record: what it is called, all of it.
+            at: float64 [n], Hz of each value of the spectrum.
+            spectrum: float64 [n], mean power.
+        """
+        voice = record.label in _UNPROVEN_VOICE
+        if not (is_doubtful(record) or voice):
+            return None, []
+        if at[1] - at[0] > main.width / _FINE:
+            at, spectrum = fine_spectrum(self._samples.read, self._samples.length, self._rate, main.width)
+        several = crowd(main, at, spectrum) if is_doubtful(record) else []
+        looks = ((one, self.identified(one)) for one in several[:_OF_CROWD])
+        named = next((one for one in looks if one[1].family not in _NO_CROWD), None)
+        if named is not None:
+            return named, several
+        # Slow tones side by side have the spectrum of a voice. But several that have tones are no voice.
+        several = crowd(main, at, spectrum, full=True)
+        found = [(one, self.identified(one)) for one in several[:_OF_FULL]]
+        tones = [one for one in found if one[1].family in _TONES]
+        sure = [one for one in tones if one[1].confidence >= SURE and one[1].symbol_rate is not None]
+        return max(
+            sure or (tones if len(tones) > 1 else []), key=lambda one: one[1].confidence, default=None
+        ), several
 
     def _with_prefix(self, fields: dict[str, Any], part: Part) -> dict[str, Any]:
         """Return what OFDM is with the numbers of a long look, where looks of a few symbols show no prefix."""
@@ -201,7 +250,7 @@ class RecordedLooks:
         A detector's emission may last through the pauses of a signal, where a receiver's noise stands out of what a
         filter leaves beside it.
         """
-        window = max(_SHORT, round(_LOOK * self._rate / max(part.width, _LEAST_BANDWIDTH)))
+        window = max(_SHORT, round(_LOOK * self._rate / max(part.width, _LEAST_WINDOW)))
         length = self._samples.length
         kept: list[tuple[int, int]] = []
         for start, stop in part.stretches:

@@ -36,7 +36,6 @@ from amrq.scan.parts import (
     bridged,
     capped,
     common_time,
-    crowd,
     energy,
     halves,
     keyed_alike,
@@ -45,7 +44,7 @@ from amrq.scan.parts import (
     union,
     unsaid,
 )
-from amrq.scan.recorded_looks import RecordedLooks, RecordedSamples, prefix_may_be_chance
+from amrq.scan.recorded_looks import SURE, RecordedLooks, RecordedSamples, is_doubtful, prefix_may_be_chance
 from amrq.scan.recorded_sides import RecordedSides
 from amrq.scan.records import EmissionRecord, ScanEvent, with_findings
 from amrq.scan.scanner import BandScanner
@@ -80,21 +79,15 @@ _QUIET, _ABOVE = 0.05, 2.0
 signal has at least."""
 _FULL = 0.9
 """Of the band: a signal that takes more has no noise beside it."""
-_OF_CROWD, _NO_CROWD = 3, (UNKNOWN, _NOISE, "carrier")
-"""Emissions of a crowd that are looked at, and what its first must not be: tones of a voice are carriers, too."""
-_OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", "LSB")
-"""The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
-_LINE = 0.02
-"""Of the strongest one's energy, that a line of a signal has at least."""
-_FEW_LINES = 3
-_HOLES = 0.1
-"""Of the band: shorter holes are part of a signal."""
+_LINE, _FEW_LINES = (
+    0.02,
+    3,
+)  # of the strongest one's energy, that a line of a signal has at least; and how many are few
+_HOLES = 0.1  # of the band: shorter holes are part of a signal
 _SAME_SYMBOLS = {"pi4dqpsk": "pi/4-DQPSK", "oqpsk": "OQPSK", "dsss": "DSSS"}
 """Families whose symbols, or chips, are those of a phase keying, with their labels."""
 _LIKELY_BESIDE = 0.1
 """Share of such a family, from which on it is given."""
-_SURE = 0.8
-"""Confidence of a family that is claimed of all of a recording in which the detector found nothing of the kind."""
 _OUTSIDE = 0.005
 """Of the power of what fills a recording, beyond either of its edges."""
 _PIECES, _FILLED = 4, 0.9
@@ -105,6 +98,7 @@ _LONG, _NARROW, _WIDER, _HIDDEN = 1 << 19, 0.05, 1.25, 0.1
 what is wider the noise that a filter passes, if less than this share of it repeats."""
 _WIDE, _SEEN = 0.05, 6.0
 """Of the band, that a code is as wide as at least; dB by which what is between stands out if it is what repeats."""
+_CROWD = "the detector saw {} emissions as one; this is the strongest with a name."
 _BURIED = "nothing of it stands out of the noise: all of the recording repeats a code."
 
 
@@ -287,6 +281,13 @@ class _Search:
         if whole is not None and self._claims(whole):
             others = [one for one in merged if not self._inside(one.record, whole)]
             share = min(1.0, energy(whole, at, above) / max(total, 1e-300))
+            named, several = self._looks.in_crowd(
+                Part(whole, ((0, plain.samples),), share), whole, at, spectrum
+            )
+            if named is not None:
+                found = replace(plain, main=named[1], share=share * named[0].energy)
+                others += [one for one in several if one is not named[0]]
+                return self._listed(found, others, main_energy=total, doubts=(_CROWD.format(len(several)),))
             found = replace(plain, main=whole, share=share, alone=share > _ALONE)
             return self._listed(found, others, main_energy=total, doubts=(self._why_doubted(whole),))
         if main is None:
@@ -298,19 +299,17 @@ class _Search:
         rest = [one for one in merged if one is not main and not self._splatter(one, main)]
         sums = main.energy + sum(one.energy for one in rest)
         share = main.energy / max(sums, 1e-300)
-        again = main.pieces > 1 or self._doubtful(main.record) or prefix_may_be_chance(main.record)
+        again = main.pieces > 1 or is_doubtful(main.record) or prefix_may_be_chance(main.record)
         record = self._looks.identified(main) if again else main.record
         doubts = []
-        if main.tones and self._doubtful(record):
+        if main.tones and is_doubtful(record):
             record = self._of_tones(record, *main.tones)
-        named, several = self._in_crowd(main, record, at, spectrum)
+        named, several = self._looks.in_crowd(main, record, at, spectrum)
         if named is not None:
             main, record = named
             rest = [*(one for one in several if one is not main), *rest]
             share = main.energy / max(sums, 1e-300)
-            doubts.append(
-                f"the detector saw {len(several)} emissions as one; this is the strongest with a name."
-            )
+            doubts.append(_CROWD.format(len(several)))
         lines = [one for one in (main, *rest) if one.energy >= _LINE * main.energy]
         of_lines = self._lines_as_one(lines, record, at, above)
         together = (
@@ -342,7 +341,7 @@ class _Search:
         A line that shows beside it, however strong it is, may be the receiver's.
         """
         main, listed = found.main, [one for one in (found.main, *found.others) if one is not None]
-        if main is not None and not (main.family in LINES or self._doubtful(main)):
+        if main is not None and not (main.family in LINES or is_doubtful(main)):
             return found
         if main is not None and main.family == "linear":
             return found  # symbols that are received are not below the noise
@@ -411,24 +410,6 @@ class _Search:
             return whole, found
         return (whole, without_name(whole.record)) if len(families) > 1 and len(lines) > _FEW_LINES else None
 
-    def _in_crowd(
-        self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals
-    ) -> tuple[tuple[Part, EmissionRecord] | None, list[Part]]:
-        """Return the strongest emission with a name in what may be a crowd, and all of them; None where it is none."""
-        several = crowd(main, at, spectrum) if self._doubtful(record) else []
-        looks = ((one, self._looks.identified(one)) for one in several[:_OF_CROWD])
-        named = next((one for one in looks if one[1].family not in _NO_CROWD), None)
-        if named is not None or not (self._doubtful(record) or record.label in _UNPROVEN_VOICE):
-            return named, several
-        # Slow tones side by side have the spectrum of a voice. But several that have tones are no voice.
-        several = crowd(main, at, spectrum, full=True)
-        found = [(one, self._looks.identified(one)) for one in several[:_OF_FULL]]
-        tones = [one for one in found if one[1].family in _TONES]
-        sure = [one for one in tones if one[1].confidence >= _SURE and one[1].symbol_rate is not None]
-        return max(
-            sure or (tones if len(tones) > 1 else []), key=lambda one: one[1].confidence, default=None
-        ), several
-
     def _why_doubted(self, whole: EmissionRecord) -> str:
         if whole.bandwidth > _MISSED * self._rate:
             return "it fills the recording, so that there is no noise beside it to measure it against."
@@ -452,13 +433,8 @@ class _Search:
         main, *others = merged[: 2 * _PIECES]
         return sum(self._likeness(main, one) > ALIKE for one in others) >= _PIECES - 1
 
-    @staticmethod
-    def _doubtful(record: EmissionRecord) -> bool:
-        """Return whether further looks may say more."""
-        return record.label == UNKNOWN or (record.confidence < _SURE and not record.alike)
-
     def _claims(self, whole: EmissionRecord) -> bool:
-        sure = whole.confidence >= _SURE or bool(whole.alike)
+        sure = whole.confidence >= SURE or bool(whole.alike)
         return whole.label not in (UNKNOWN, _NOISE) and sure
 
     @staticmethod
