@@ -372,3 +372,46 @@ def test_symbol_rates_that_cannot_be_received_are_not_tried(rate: float) -> None
     models = IdentifyModels("default", Says({"linear": 0.9}, _OUTPUTS))  # type: ignore[arg-type]
     found = identify_emission(iq, sample_rate, None, (-width / 2, width / 2), model=models, symbol_rate=rate)
     assert found.symbol_rate != rate
+
+
+def _sent(name: str, order: int, count: int = 1100) -> NDArray[np.int64]:
+    """Return random points of PSK by number."""
+    return rng(name).integers(order, size=count)
+
+
+def _staying(name: str, order: int) -> NDArray[np.int64]:
+    """Return points of which half are the same as the one before."""
+    changes = rng(f"{name} changes").random(1100) < 0.5
+    return _sent(name, order)[np.maximum.accumulate(np.where(changes, np.arange(1100), 0))]
+
+
+def _led(name: str, order: int) -> NDArray[np.int64]:
+    """Return two points by turns, and then others."""
+    points = _sent(name, order, 2400)
+    points[:1500] = (np.arange(1500) & 1) * (order - 1)
+    return points
+
+
+@pytest.mark.parametrize(
+    ("label", "points", "turn"),
+    [
+        ("pi/2-BPSK", _sent("turned", 2) / 2, 1 / 4),
+        ("8PSK", _staying("staying", 8) / 8, 0.0),
+        ("BPSK", _led("led", 2) / 2, 0.0),
+        ("QPSK", _sent("random", 4) / 4, 0.0),
+    ],
+)
+def test_the_number_of_phases_is_told_whatever_is_sent(
+    label: str, points: NDArray[np.float64], turn: float
+) -> None:
+    symbols = np.exp(2j * np.pi * (points + turn * np.arange(len(points)))).astype(np.complex64)
+    iq = received_signal(symbols, 4.0, 0.35, es_n0_db=16.0, rng=rng(label))
+    found = identify_emission(iq, 40e3, edges=(-6750.0, 6750.0), snr_db=15.0)
+    assert (found.family, found.label) == ("linear", label)
+
+
+def test_what_lies_on_no_ring_is_no_psk() -> None:
+    points = rng("two rings").integers(16, size=1100)
+    symbols = np.where(points < 4, 0.4 * 1j**points, np.exp(1j * np.pi * (points + 0.5) / 6))
+    iq = received_signal(symbols.astype(np.complex64), 4.0, 0.35, es_n0_db=16.0, rng=rng("16APSK"))
+    assert "PSK" not in identify_emission(iq, 40e3, edges=(-6750.0, 6750.0), snr_db=15.0).label

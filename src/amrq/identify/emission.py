@@ -17,6 +17,7 @@ from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels, bins_between
 from amrq.identify.numbers import mirrored
+from amrq.identify.received import BY_PHASES
 from amrq.identify.second_look import drifts, is_doubtful, may_err, of_both_looks, of_halves, refocused
 from amrq.measure import measure_emission, quick_length, steadied
 from amrq.model import UNKNOWN
@@ -332,6 +333,8 @@ def _decide(look: EmissionLook, evidence: FamilyEvidence) -> EmissionIdentity:
     rate = details.get("symbol_rate")
     if received is not None and label == received.label:
         identity = replace(identity, alike=received.alike, label_most=received.most)
+    elif received is not None and family == "linear" and label == received.by_phases:
+        identity = replace(identity, label_most=BY_PHASES)
     return replace(
         identity,
         label=label,

@@ -26,8 +26,6 @@ _MSK, _MSK_WITHIN = 0.5, 0.06
 """Index of MSK, and how far a measured one may be off."""
 _SHAPED = 1.0
 """BT of a Gaussian filter, below which shaping is named."""
-_TURNED = 0.6
-"""Mean of the turns' powers that is taken for 1."""
 _MODEM_RATES = (300, 1200, 2400, 4800)
 _RATE_WITHIN = 0.02
 _FFSK = 600.0, 150.0
@@ -141,10 +139,9 @@ def _turned(look: EmissionLook, received: ReceivedLinear | None) -> Details:
 
 def _linear(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
     details = _symbols(look, received)
-    if received is None or not received.label:
+    if received is None:
         return "linear", details
-    half_turns = received.turn[1] < -_TURNED and received.turn[0] > _TURNED
-    return ("pi/2-BPSK" if received.label == "QPSK" and half_turns else received.label), details
+    return received.turned or received.label or received.by_phases or "linear", details
 
 
 def _ofdm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:

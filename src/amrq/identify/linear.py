@@ -2,13 +2,14 @@
 """A linear signal in stored samples: found, received, classified and decided on in one pass, without GNU Radio."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq import transforms as fft
 from amrq.classifier import AUTO, Classifier, make_classifier
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
@@ -17,7 +18,14 @@ from amrq.measure import FrontEndOptions, SymbolRate
 from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver
 from amrq.worker import Batch, ClassifierWorker
 
-__all__ = ["Identification", "IdentifyOptions", "identify_linear"]
+__all__ = [
+    "Identification",
+    "IdentifyOptions",
+    "decide_turned_back",
+    "has_data",
+    "identify_linear",
+    "with_data",
+]
 
 _WINDOW = 1 << 17
 """Samples of a window in which the signal is looked for."""
@@ -27,6 +35,8 @@ _SURE_NAME = 0.9
 """Confidence of a name, or of none of the classes, from which on the first symbols are enough."""
 _FOREIGN = "foreign"
 """Reason of decisions on what is outside the class set."""
+_BLOCK, _ONE_LINE = 64, 0.5
+"""Symbols, and share of their power in one line, with which they are one point, or points by turns, and no data."""
 _AT_ONCE = 1 << 20
 """Samples received in one go: bounds memory."""
 
@@ -63,6 +73,7 @@ class Identification:
         places: first sample and number of samples of each decision.
         reason: why there is no decision, a sentence's beginning; empty if there are decisions.
         symbols: all symbols received, complex64 [n], of unit mean power; empty if the symbol rate is not clear.
+        batches: the same in chunks, with what is known of each.
     """
 
     found: FoundSignal
@@ -70,6 +81,7 @@ class Identification:
     places: tuple[tuple[int, int], ...] = field(default=())
     reason: str = ""
     symbols: NDArray[np.complex64] = field(default_factory=lambda: np.zeros(0, np.complex64), compare=False)
+    batches: tuple[Batch, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def symbol_rate(self) -> float:
@@ -133,7 +145,8 @@ def identify_linear(
     first = math.ceil(options.first * sample_rate / found.symbol_rate.rate)
     if 0 < first < len(samples):
         decided = _decided(samples[:first], sample_rate, found, classifier, options)
-        if decided.decisions and any(all(map(sure, decided.decisions)) for sure in (_is_sure, _is_foreign)):
+        alike = any(all(map(sure, decided.decisions)) for sure in (_is_sure, _is_foreign))
+        if decided.decisions and alike and has_data(decided.symbols):
             return decided
     return _decided(samples, sample_rate, found, classifier, options)
 
@@ -150,28 +163,77 @@ def _decided(
     receiver = BurstReceiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)
     positions: list[NDArray[np.float64]] = []
     symbols: list[NDArray[np.complex64]] = []
-    decisions: list[Decision] = []
-    worker = _worker(classifier, options.decision, decisions)
+    batches: list[Batch] = []
     number = 0
     for received in _received(receiver, samples):
         if not len(received.positions):
             continue
-        worker.submit(_batch(received, number), wait=False)
+        batches.append(_batch(received, number))
         positions.append(received.positions)
         symbols.append(received.symbols)
         number += len(received.positions)
+    decisions = _decisions(batches, classifier, options.decision)
+    if not decisions:
+        return Identification(found, reason="the signal is too short for a decision")
+    spacing = sample_rate / found.symbol_rate.rate
+    length = classifier.contract.chunk_length
+    places = tuple(_places(decisions, np.concatenate(positions), length, spacing))
+    return Identification(found, decisions, places, symbols=np.concatenate(symbols), batches=tuple(batches))
+
+
+def _decisions(
+    batches: Sequence[Batch], classifier: Classifier, options: DecisionOptions | None
+) -> tuple[Decision, ...]:
+    """Return the decisions on chunks, in order."""
+    decisions: list[Decision] = []
+    worker = _worker(classifier, options, decisions)
+    for batch in batches:
+        worker.submit(batch, wait=False)
     if not worker.decide_here():
         worker.start()
         try:
             worker.wait_until_idle()
         finally:
             worker.stop()
-    if not decisions:
-        return Identification(found, reason="the signal is too short for a decision")
-    spacing = sample_rate / found.symbol_rate.rate
-    length = classifier.contract.chunk_length
-    places = tuple(_places(decisions, np.concatenate(positions), length, spacing))
-    return Identification(found, tuple(decisions), places, symbols=np.concatenate(symbols))
+    return tuple(decisions)
+
+
+def decide_turned_back(
+    found: Identification, turn: float, options: IdentifyOptions | None = None
+) -> tuple[Decision, ...]:
+    """Return the decisions on symbols that were received, each turned back by so much more than the one before.
+
+    Of constellations that turn from symbol to symbol, as pi/2-BPSK, a model of those that do not knows them so.
+
+    Args:
+        found: what was received.
+        turn: from each symbol to the next, radians; chunks hold a whole number of full turns.
+        options: model and settings; None: the defaults.
+    """
+    options = options or IdentifyOptions()
+    classifier = _classifier(options.model) if isinstance(options.model, str) else options.model
+    back = np.exp(-1j * turn * np.arange(classifier.contract.chunk_length)).astype(np.complex64)
+    turned = [replace(batch, chunks=batch.chunks * back) for batch in found.batches]
+    return _decisions(turned, classifier, options.decision)
+
+
+def with_data(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return symbols without those of leaders, in which one point is held or two are sent by turns, complex64 [k, 64].
+
+    >>> rng = np.random.default_rng(1)
+    >>> sent = np.append((-1.0) ** np.arange(320), rng.choice([-1, 1], 640)).astype(np.complex64)
+    >>> len(with_data(sent)) * 64
+    640
+    """
+    blocks = symbols[: len(symbols) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    powers = np.square(np.abs(fft.fft(blocks, 2 * _BLOCK)))
+    whole = powers.sum(axis=1) / 2  # of Parseval's: length times the sum of squares
+    return np.asarray(blocks[powers.max(axis=1, initial=0.0) < _ONE_LINE * whole])
+
+
+def has_data(symbols: NDArray[np.complex64]) -> bool:
+    """Return whether half of symbols, or more, are those of no leader."""
+    return 2 * with_data(symbols).size > len(symbols) - _BLOCK
 
 
 def _is_foreign(decision: Decision) -> bool:
@@ -246,7 +308,7 @@ def _batch(received: ReceivedSymbols, number: int) -> Batch:
 
 
 def _places(
-    decisions: list[Decision], positions: NDArray[np.float64], length: int, spacing: float
+    decisions: Sequence[Decision], positions: NDArray[np.float64], length: int, spacing: float
 ) -> Iterator[tuple[int, int]]:
     """Yield first sample and number of samples of each decision."""
     for decision in decisions:

@@ -4,20 +4,29 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq import transforms as fft
 from amrq.decision import Decision, DecisionOptions, answer_text
 from amrq.errors import AmrqError
 from amrq.identify.identity import NO_RATE
-from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
+from amrq.identify.linear import (
+    Identification,
+    IdentifyOptions,
+    decide_turned_back,
+    has_data,
+    identify_linear,
+    with_data,
+)
 from amrq.identify.look import EmissionLook
 from amrq.identify.weights import ramp
 from amrq.measure import EmissionMeasures, FrontEndOptions, PhaseKeying, SymbolRate, check_rates
 from amrq.model import NO_SIGNAL
 
-__all__ = ["ReceivedLinear", "receive_linear", "staggered"]
+__all__ = ["BY_PHASES", "ReceivedLinear", "receive_linear", "staggered"]
 
 _OPPOSITE, _STAYS_HALF, _FEWEST_TURNS = (0.05, 0.1), (0.1, 0.2), 64
 """Share of turns to the opposite point, and by how much that of none is off a half, where arms change by turns (random
@@ -37,6 +46,29 @@ _BY_NAME = 0.95
 """Confidence of a symbol rate with which the symbols got a name."""
 _MOST_SYMBOLS = 1024
 """Kept of a look, for pictures."""
+_HALF_TURNS = 0.4
+"""Mean square of turns, from which on, with a minus, they may be those of pi/2-BPSK: -1 without noise, and -.8 at an
+Es/N0 of 10 dB; random symbols of others have less than a tenth."""
+
+_OFF_A_RING = 0.04
+"""Mean squared power over squared mean, above that of a ring in noise, from which on points lie on no ring: 16APSK has
+0.1 more at least, but where a pattern has few of its points."""
+_CLEAR_RING = 1.1
+"""The same, up to which it is one and tells the noise where nothing else does: 8APSK has more without any noise."""
+_BLOCKS = (64, 256)
+"""Symbols in which phases are looked at, besides all of them together."""
+_ABOVE_CHANCE, _LOSS_DB, _LESS_PHASES = 9.0, 2.5, 0.6
+"""Logarithm of how unlikely noise has a line so high anywhere; how much worse than the noise beside the signal a
+receiver's symbols may be, dB; share of what the line has of its due, from which on a lower power has it as well."""
+BY_PHASES = 0.85
+"""How sure a name is at most that rests on the number of phases alone: what is sent may have no more of them in a look.
+"""
+_PART = 9
+"""Chunks without a rival that give a name to others that are none of the classes."""
+_VARIES = 0.2
+"""Variation of the envelope, from which on it is none of frequency keying, whose phases are often as few."""
+_NO_TURN = 0.02
+"""Cycles a symbol that the line of what turns may be off."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +89,10 @@ class ReceivedLinear:
         alike: modulations that are no classes of the model and that its symbols do not tell from the one named.
         most: confidence that these leave the name, 0 to 1.
         tried: its symbol rate was not clear, and is one with which it got a name.
+        turned: the modulation that is named where symbols are turned back from one to the next; empty otherwise.
+            What is keyed in frequency turns as well: it is no evidence of a linear one.
+        whole: all symbols received, complex64 [n]; None where there are none.
+        es_n0_db: by the noise beside the signal, dB; NaN where it is not known.
     """
 
     label: str = ""
@@ -71,6 +107,19 @@ class ReceivedLinear:
     alike: tuple[str, ...] = ()
     most: float = 1.0
     tried: bool = False
+    turned: str = ""
+    whole: NDArray[np.complex64] | None = field(default=None, compare=False, repr=False)
+    es_n0_db: float = math.nan
+
+    @cached_property
+    def by_phases(self) -> str:
+        """PSK by the lines of the symbols' powers alone; empty where they tell none.
+
+        The model and its checker expect every point as often as any other. Preambles and words that are sent again do
+        not keep to that, nor what an equaliser makes of them; that symbols lie on a ring, and on how many places of it,
+        shows all the same.
+        """
+        return "" if self.whole is None else _phases_named(self.whole, self.es_n0_db)
 
     @property
     def clear(self) -> bool:
@@ -125,10 +174,21 @@ def _tried(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
         if not _is_possible(look, rate):
             continue
         tried = _received(look, rate, look.thorough)
+        measures = replace(look.measures, symbol_rate=SymbolRate(rate, _BY_NAME))
         if tried.label:
-            measures = replace(look.measures, symbol_rate=SymbolRate(rate, _BY_NAME))
             return replace(tried, measures=measures, tried=True)
+        if tried.turned or tried.by_phases:
+            # No evidence of its family: only if it is a linear one by others, this is known of it as well.
+            known = replace(found, symbol_rate=rate, measures=measures, symbols=tried.symbols)
+            return replace(known, turned=tried.turned, whole=tried.whole, es_n0_db=tried.es_n0_db)
     return found
+
+
+def _named_by_phases(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
+    """Return what was received; where it has no name, with that by its phases. Frequency keying gets none."""
+    if found.label or look.envelope < _VARIES or not found.by_phases:
+        return found
+    return replace(found, label=found.by_phases, reason="named", confidence=BY_PHASES, most=BY_PHASES)
 
 
 def _is_possible(look: EmissionLook, symbol_rate: float) -> bool:
@@ -160,28 +220,118 @@ def _received(
     known = ReceivedLinear(measures=measures, symbol_rate=found.symbol_rate)
     if not found.decisions:
         return replace(known, reason=found.reason)
-    return _decided(known, found)
+    return _named_by_phases(look, _decided(known, found, options))
 
 
-def _decided(known: ReceivedLinear, found: Identification) -> ReceivedLinear:
+def _decided(known: ReceivedLinear, found: Identification, options: IdentifyOptions) -> ReceivedLinear:
     """Return what the decisions say, with the symbols."""
     reason, label, best, confidence = _vote(found.decisions)
     symbols = found.symbols[-_MOST_SYMBOLS:]
+    levels = np.concatenate([batch.es_n0_db for batch in found.batches if batch.es_n0_db is not None])
+    levels = levels[np.isfinite(levels)]
     known = replace(
         known,
         best=best,
         probabilities=_probabilities(found.decisions),
         symbols=symbols,
         turn=_turns(symbols),
+        whole=found.symbols,
+        es_n0_db=float(levels.mean()) if len(levels) else math.nan,
     )
+    turned = _turned(known, found, options)
     if reason == "named":
         named = [one for one in found.decisions if (one.reason, one.best) == ("named", best)]
         surest = max(named, key=lambda one: one.confidence if one.alike else 1.0)
         most = surest.confidence if surest.alike else 1.0
         known = replace(known, alike=surest.alike, most=most)
-        return replace(known, label=label, reason="named", confidence=confidence)
+        return replace(known, label=label, reason="named", confidence=confidence, turned=turned)
     refuted = next((decision.refuted for decision in found.decisions if decision.refuted), "")
-    return replace(known, reason=answer_text(reason, best, refuted=refuted))
+    known = replace(known, reason=answer_text(reason, best, refuted=refuted), turned=turned)
+    part = _named_in_part(found.decisions)
+    return replace(known, label=part, reason="named", confidence=BY_PHASES, most=BY_PHASES) if part else known
+
+
+def _named_in_part(decisions: tuple[Decision, ...]) -> str:
+    """Return the name of enough chunks where the rest are no class at all: a leader, or a word that comes again."""
+    named = {one.best for one in decisions if one.reason == "named"}
+    rest = {one.refuted for one in decisions if one.reason == "foreign"}
+    chunks = sum(one.chunks for one in decisions if one.reason == "named" and not one.alike)
+    known = {one.reason for one in decisions} == {"named", "foreign"}
+    return named.pop() if known and len(named) == 1 and rest <= {"", *named} and chunks >= _PART else ""
+
+
+def _turned(known: ReceivedLinear, found: Identification, options: IdentifyOptions) -> str:
+    """Return the name of symbols that turn by a quarter from one to the next, where turned back they get one."""
+    if known.turn[1] > -_HALF_TURNS or not has_data(found.symbols):
+        return ""
+    reason, label, _, _ = _vote(decide_turned_back(found, math.pi / 2, options))
+    return "pi/2-BPSK" if (reason, label) == ("named", "BPSK") else ""
+
+
+def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float) -> str:
+    """Return the name of PSK whose symbols these are; empty where they lie on no ring, or no number of phases is clear.
+
+    A power of M of points of M phases is one point. With the noise that was measured, its symbols' directions have a
+    line of a known height, at any frequency, since a carrier may be off and constellations may turn. The least power
+    with such a line is the number of phases, where lower powers have hardly any: they have some of it where patterns
+    are sent for a part of the time.
+
+    >>> rng = np.random.default_rng(1)
+    >>> noise = 0.1 * rng.standard_normal((2, 800)).view(np.complex128).reshape(2, 400)
+    >>> eight = np.exp(2j * np.pi * rng.integers(8, size=400) / 8)
+    >>> [_phases_named(sent.astype(np.complex64), 17.0) for sent in (eight + noise[0], 1 + eight + noise[1])]
+    ['8PSK', '']
+    """
+    symbols = with_data(symbols[np.abs(symbols) > 0]).ravel()  # without NaN, too
+    if len(symbols) < _FEWEST_TURNS:
+        return ""
+    power = np.square(symbols.real, dtype=np.float64) + np.square(symbols.imag, dtype=np.float64)
+    spread = float(np.square(power).mean()) / float(power.mean()) ** 2
+    if not math.isfinite(es_n0_db) and spread > _CLEAR_RING:
+        return ""
+    noise = 10 ** (-es_n0_db / 10) if math.isfinite(es_n0_db) else 1 / math.sqrt(2 - spread) - 1
+    if spread > 2 - 1 / (1 + noise) ** 2 + _OFF_A_RING:
+        return ""
+    directions = symbols / np.sqrt(power).astype(np.float32)
+    lower = 0.0
+    for phases in (2, 4, 8, 16):
+        due = math.exp(-(phases**2) * noise / 4)
+        directions = np.square(directions)
+        line, frequency = _highest_line(directions)
+        share = min(line / due, 1.0)
+        if line > due ** (10 ** (_LOSS_DB / 10)):
+            return _name_of(phases, frequency) if lower < _LESS_PHASES * share else ""
+        lower = max(lower, share)
+    return ""
+
+
+def _highest_line(directions: NDArray[np.complex64]) -> tuple[float, float]:
+    """Return height, 0 to 1, and frequency, cycles a symbol, of a line of unit phasors; 0 where it may be chance's.
+
+    It is looked for in blocks, too, in which a phase that wanders or jumps is about the same.
+    """
+    best = 0.0, 0.0
+    for length in (*(block for block in _BLOCKS if 2 * block <= len(directions)), len(directions)):
+        blocks = directions[: len(directions) // length * length].reshape(-1, length)
+        spectra = fft.fft(blocks, fft.next_fast_len(2 * length))
+        powers = np.square(np.abs(spectra)).sum(axis=0) / length
+        at = int(powers.argmax())
+        over = float(powers[at]) / len(blocks)  # of chance's mean
+        if over <= 1 or len(blocks) * (over - 1 - math.log(over)) < math.log(2 * length) + _ABOVE_CHANCE:
+            continue  # Chernoff's bound of sums of exponential variables, one for each frequency
+        line = math.sqrt((over - 1) / (length - 1))
+        frequency = at / spectra.shape[1]
+        best = max(best, (line, abs(frequency - round(frequency))))
+    return best
+
+
+def _name_of(phases: int, frequency: float) -> str:
+    """Return the name of PSK by its number of phases, and the frequency of its power's line, cycles a symbol."""
+    if phases == 2 and frequency > 0.5 - _NO_TURN:
+        return "pi/2-BPSK"
+    if phases == 4 and frequency > 0.5 - _NO_TURN:
+        return ""  # turns of an eighth are another family
+    return {2: "BPSK", 4: "QPSK"}.get(phases, f"{phases}PSK")
 
 
 def _turns(symbols: NDArray[np.complex64]) -> tuple[float, float]:
