@@ -495,3 +495,12 @@ def test_slow_tones_side_by_side_are_no_voice() -> None:
     found = survey_recording(Samples(np.fft.ifft(np.where((at > 200) & (at < 2800), spectrum, 0))), rate)
     assert found.main is not None
     assert found.main.family == "fskm" and found.main.bandwidth < 100
+
+
+@pytest.mark.parametrize("level_db", [-3.0, -6.0])
+def test_a_signal_with_the_receivers_line_in_it_is_named(level_db: float) -> None:
+    """MSK about the line of a receiver that converts to 0 Hz was taken for pi/4-DQPSK."""
+    iq = keyed(48_000, 2400.0, 9600.0) + noise(48_000, 0.003, "about a line", str(level_db))
+    found = survey_recording(Samples(iq + 10 ** (level_db / 20)), RATE)
+    assert found.main is not None
+    assert found.main.family == "fsk2" and found.main.confidence <= 0.85

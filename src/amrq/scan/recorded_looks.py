@@ -18,7 +18,7 @@ from amrq.model import UNKNOWN
 from amrq.protocols import Measure
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
-from amrq.scan.parts import Part, crowd, fine_spectrum, spread
+from amrq.scan.parts import Part, capped, crowd, fine_spectrum, spread
 from amrq.scan.records import EmissionRecord, numbers_of, with_findings
 from amrq.scan.scanner import BandScanner
 
@@ -57,6 +57,11 @@ _OF_CROWD, _NO_CROWD = 3, (UNKNOWN, "noise", "carrier")
 _OF_FULL, _TONES, _UNPROVEN_VOICE = 4, ("fskm", "fsk2", "fsk4"), ("SSB", "USB", "LSB")
 """The same where they take much of the band; families that are believed then; labels of what may be such a crowd."""
 _FINE = 1000  # values of a spectrum in what may be a crowd, fewer of which are too coarse
+
+_HAS_LINE = ("carrier", "am", "ook")  # families whose line at 0 Hz may be their own
+_LONGEST_LINE, _BESIDE_LINE, _LINE_OVER = 1 << 20, 32, 50.0
+"""Samples in which a line at 0 Hz is looked for, values of the spectrum on either side of it, and times their median
+that it has: of symbols alone, one in 10^15 has."""
 
 _Reals = NDArray[np.float64]
 
@@ -98,6 +103,17 @@ def _without_prefix(fields: Mapping[str, Any]) -> dict[str, Any]:
     measures = {name: value for name, value in fields["measures"].items() if name not in fields["details"]}
     told = {"families": families, "details": {}, "measures": measures, "symbol_rate": None}
     return {**fields, "confidence": sure, **told}
+
+
+class _WithoutOffset:
+    """A recording less a constant."""
+
+    def __init__(self, samples: RecordedSamples, offset: complex) -> None:
+        self._samples, self._offset, self.length = samples, np.complex64(offset), samples.length
+
+    def read(self, start: int, count: int, /) -> NDArray[np.complex64]:
+        """Return samples `start` to `start + count`."""
+        return np.asarray(self._samples.read(start, count), np.complex64) - self._offset
 
 
 class RecordedLooks:
@@ -142,6 +158,25 @@ class RecordedLooks:
             fields = self._with_code(fields, part)
         record = replace(record, on=False, looks=len(found))
         return with_findings(record, fields, self._rate, now, centre, part.stretches)
+
+    def without_line(self, part: Part, record: EmissionRecord) -> EmissionRecord | None:
+        """Return what a signal across 0 Hz is without a receiver's line there; None where that says no more.
+
+        Args:
+            part: the signal.
+            record: what it is with the line.
+        """
+        across = part.record.lower < 0 < part.record.upper
+        if not (is_doubtful(record) and across) or record.family in _HAS_LINE:
+            return None
+        iq = np.asarray(self._samples.read(0, min(self._samples.length, _LONGEST_LINE)), np.complex64)
+        iq = finite_samples(iq)
+        power = np.square(np.abs(fft.fft(iq)))[[*range(-_BESIDE_LINE, _BESIDE_LINE + 1)]]
+        if len(iq) < _SHORT or not power[_BESIDE_LINE] > _LINE_OVER * np.median(power):
+            return None
+        cleaned = _WithoutOffset(self._samples, complex(iq.mean(dtype=np.complex128)))
+        found = RecordedLooks(cleaned, self._rate, self._scanner, self._models).identified(part)
+        return capped(found) if found.label != UNKNOWN and found.confidence > record.confidence else None
 
     def in_crowd(
         self, main: Part, record: EmissionRecord, at: _Reals, spectrum: _Reals

@@ -93,9 +93,11 @@ _OUTSIDE = 0.005
 _PIECES, _FILLED = 4, 0.9
 """Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
 _SHORT = 64  # samples: fewer are not looked at
+_LIKE_NOISE = "ofdm"
+"""Family that a receiver's noise has where it stands out of a filter's sides."""
 _LONG, _NARROW, _WIDER, _HIDDEN = 1 << 19, 0.05, 1.25, 0.1
 """Samples in which a code below the noise is looked for; of the code's width: what is narrower is a line beside it, and
-what is wider the noise that a filter passes, if less than this share of it repeats."""
+what is wider noise that a filter passes, if it is like noise and less than this share of it repeats."""
 _WIDE, _SEEN = 0.05, 6.0
 """Of the band, that a code is as wide as at least; dB by which what is between stands out if it is what repeats."""
 _CROWD = "the detector saw {} emissions as one; this is the strongest with a name."
@@ -304,6 +306,10 @@ class _Search:
         doubts = []
         if main.tones and is_doubtful(record):
             record = self._of_tones(record, *main.tones)
+        cleaned = self._looks.without_line(main, record)
+        if cleaned is not None:
+            record = cleaned
+            doubts.append("it was looked at without the line at 0 Hz, which is taken for the receiver's.")
         named, several = self._looks.in_crowd(main, record, at, spectrum)
         if named is not None:
             main, record = named
@@ -350,7 +356,8 @@ class _Search:
         if code.period is None or code.bandwidth is None:
             return found
         width = code.bandwidth
-        widest = _WIDER * width if code.share < _HIDDEN else self._rate / 2
+        like_noise = main is not None and main.family == _LIKE_NOISE and code.share < _HIDDEN
+        widest = _WIDER * width if like_noise else self._rate / 2
         seen = main is not None and main.snr_db > _SEEN and _NARROW * width < main.bandwidth < widest
         if seen or width < _WIDE * self._rate:
             return found  # what stands out repeats itself, as what is so narrow does: a pattern of symbols
