@@ -93,6 +93,9 @@ UNSEEN = ("dsss_gps_l1",)
 UNSURE_RATE = ("ook", "am", "fm_narrow", "dsss", "ofdm")
 """Families of recordings whose symbol rate is approximate, of what is inside, or of something else."""
 PHASES = {"BPSK": 2, "QPSK": 4, "8PSK": 8, "16PSK": 16, "32PSK": 32, "pi/2-BPSK": 2, "D8PSK": 8, "DBPSK": 2}
+PHASES["pi/2-DBPSK"] = 2
+SAME_POINTS = {"D8PSK": "8PSK", "pi/2-DBPSK": "pi/2-BPSK"}
+"""Of the module's generator: turned or not from one symbol to the next."""
 
 
 _FSK = ("fsk2", "fsk4", "fskm")
@@ -106,7 +109,7 @@ class Case(NamedTuple):
     part: str
     snr_db: float
     sent: str  # family
-    name: str  # of a recording
+    name: str  # of a recording; of a constellation, where no other is drawn
 
 
 COUNTS = (
@@ -187,10 +190,22 @@ def beside_line_db(
     return 10 * math.log10(max(float(power[inside & apart].sum()), 1e-12) / max(density * wide, 1e-30))
 
 
+def drawn(case: Case, rng: np.random.Generator) -> FamilyParameters:
+    """Return parameters of a family of the module's generator; where a constellation is named, of that alone, and
+    of random data, or with part `patterns` of others."""
+    while True:
+        told = FAMILY_CLASSES[case.sent].draw(rng)
+        if not case.name:
+            return told
+        named = SAME_POINTS.get(told.label, told.label) == case.name
+        if named and (told.content == "random") == (case.part != "patterns"):
+            return told
+
+
 def _own_draw(case: Case, rng: np.random.Generator, faults: bool) -> tuple[Look, float, float]:
     """Return a look with its noise density as power, the share of the signal's power that is in the box, and what is
     beside a line there, over the noise, dB."""
-    family, told = FAMILY_CLASSES[case.sent], FAMILY_CLASSES[case.sent].draw(rng)
+    family, told = FAMILY_CLASSES[case.sent], drawn(case, rng)
     level = (case.snr_db, case.snr_db)
     reception = Reception.draw(rng, level, family.core, family.narrow * faults, told.bandwidth)
     plain = Reception(box=reception.box, offset=reception.offset)
@@ -281,6 +296,8 @@ def stranger_look(case: Case, rng: np.random.Generator) -> Look:
     beside = -math.inf
     while not beside >= LONE_DB:
         one = stranger(case.sent, rng)
+        if case.name and one.made.order != PHASES[case.name]:
+            continue
         band, density = received_stranger(one, case.snr_db, rng)
         made, wide = one.made, one.upper - one.lower
         shift = rng.uniform(-0.3, 0.3) * max(0.0, made.rate - 4 * wide) / 2
@@ -453,7 +470,7 @@ def look_of(case: Case, number: int) -> tuple[Look | None, np.random.Generator]:
     """Return the look of a case; None where a recording holds no further one."""
     rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
     match case.part:
-        case "own" | "left out" | "unmeasured":
+        case "own" | "left out" | "unmeasured" | "patterns":
             return own_look(case, rng, faults=False), rng
         case "faults":
             return own_look(case, rng, faults=True), rng

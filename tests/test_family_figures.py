@@ -23,7 +23,10 @@ OWN = ("strangers", "stranger_waves", "stranger_analog", "stranger_digital", "tr
 def modules() -> dict[str, ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        return {name: importlib.import_module(name) for name in ("strangers", "families", "families_tables")}
+        return {
+            name: importlib.import_module(name)
+            for name in ("strangers", "families", "families_tables", "psk_order")
+        }
 
 
 def test_strangers_share_no_code_with_the_library() -> None:
@@ -114,3 +117,17 @@ def test_the_page_has_what_was_measured(modules: dict[str, ModuleType]) -> None:
     about = json.loads(families.RESULTS.with_suffix(".json").read_text(encoding="utf-8"))
     assert page == tables.filled(page, rows, about), "run benchmarks/families.py --pages"
     assert {row["part"] for row in rows} >= {"own", "faults", "strangers", "noise"}
+
+
+def test_the_page_has_what_was_measured_of_phases(modules: dict[str, ModuleType]) -> None:
+    tables, order = modules["families_tables"], modules["psk_order"]
+    assert order.order_table(tables.read(order.RESULTS)) in tables.PAGE.read_text(encoding="utf-8")
+
+
+def test_who_is_told_everything_names_the_number_of_phases(modules: dict[str, ModuleType]) -> None:
+    order, families = modules["psk_order"], modules["families"]
+    for name in order.PSK:
+        row = order.measure(families.Case("bound", 20.0, "linear", name), [0])
+        assert (row["order_n"], row["order_right"]) == (1, 1)
+    look, _ = families.look_of(families.Case("patterns", 15.0, "linear", "8PSK"), 0)
+    assert look.order == 8
