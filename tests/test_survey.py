@@ -504,3 +504,13 @@ def test_a_signal_with_the_receivers_line_in_it_is_named(level_db: float) -> Non
     found = survey_recording(Samples(iq + 10 ** (level_db / 20)), RATE)
     assert found.main is not None
     assert found.main.family == "fsk2" and found.main.confidence <= 0.85
+
+
+def test_what_is_as_small_as_a_converters_steps_has_no_sure_name() -> None:
+    """AM of a modem whose half waves are rounded to a few values was OOK, .996 sure."""
+    at = np.arange(48_000) / RATE
+    tones = np.where(rng("survey", "steps").random(48_000 // 20) < 0.5, 1200.0, 2400.0).repeat(20)
+    iq = (1 + 0.8 * np.sin(2 * np.pi * np.cumsum(tones) / RATE)) * np.exp(2j * np.pi * 6 * at)
+    steps = 1.3 * iq.view(np.float64)
+    found = survey_recording(Samples((np.floor(steps) + 0.5).view(np.complex128) / 128), RATE)
+    assert found.main is None or found.main.confidence <= 0.85

@@ -100,6 +100,8 @@ _LONG, _NARROW, _WIDER, _HIDDEN = 1 << 19, 0.05, 1.25, 0.1
 what is wider noise that a filter passes, if it is like noise and less than this share of it repeats."""
 _WIDE, _SEEN = 0.05, 6.0
 """Of the band, that a code is as wide as at least; dB by which what is between stands out if it is what repeats."""
+_COARSE = 16  # values of samples: with no more, steps of the converter are an eighth of the signal
+_COARSE_TEXT = "its samples have few different values: levels of the signal may be steps of the converter."
 _CROWD = "the detector saw {} emissions as one; this is the strongest with a name."
 _BURIED = "nothing of it stands out of the noise: all of the recording repeats a code."
 
@@ -200,7 +202,17 @@ def survey_recording(
         return replace(of_all, centre_hz=None if found.centre_hz is None else found.centre_hz - up)
     search = _Search(samples, sample_rate, centre_hz, options or ScanOptions())
     search.run(dict(breaks or {}), progress)
-    return search.with_code(search.survey())
+    found = search.with_code(search.survey())
+    if found.main is None or found.main.confidence <= MOST_WHOLE or not _is_coarse(samples):
+        return found
+    others = tuple(map(capped, found.others))
+    return replace(found, main=capped(found.main), others=others, doubts=(*found.doubts, _COARSE_TEXT))
+
+
+def _is_coarse(samples: RecordedSamples) -> bool:
+    """Return whether a converter's steps are as large as what it converted: levels may be its own."""
+    iq = np.asarray(samples.read(0, min(samples.length, _LONG)), np.complex64)
+    return all(len(np.unique(part)) <= _COARSE for part in (iq.real, iq.imag))
 
 
 class _Search:
