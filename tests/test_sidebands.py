@@ -116,6 +116,27 @@ def test_noise_hides_two_levels_later_where_there_are_more_values() -> None:
     assert measure_sidebands(iq[:560], RATE, 4e3).spread is None
 
 
+def test_slow_parts_of_two_levels_have_any_spread_and_are_not_all_of_the_amplitude() -> None:
+    """Noise leaves the slow parts of fast keys alone, and all of audio."""
+    for number in range(1, 4):
+        random = rng("sidebands, slow parts", number)
+        keys = np.where(np.repeat(random.random(COUNT // 2) < 0.5, 2), 1.0, 0.5)
+        found = measure_sidebands(_noisy(keys + 0j, "fast keys", number, sigma=0.25), RATE, 7e3)
+        assert found.spread is None or found.spread < 0.8 or found.spread_over < 0.93
+        audio = _noisy(1 + 0.4 * _sound(number) + 0j, "as noisy", number, sigma=0.25)
+        found = measure_sidebands(audio, RATE, 7e3)
+        assert found.spread is not None and found.spread > 1 and found.spread_over > 0.95
+
+
+def test_am_is_not_sure_where_noise_hides_two_levels() -> None:
+    """Keys that leave more than half of a carrier were AM with .98 where a model gave keys a twentieth."""
+    keys = np.where(np.repeat(rng("sidebands, hidden keys").random(COUNT // 4) < 0.5, 4), 1.0, 0.55)
+    hidden = said(_noisy(keys + 0j, "hidden keys", sigma=0.3), RATE, 8e3, am=0.9, ook=0.06)
+    assert hidden.confidence <= 0.85
+    audio = said(_noisy(1 + 0.35 * _sound(0) + 0j, "audio", sigma=0.3), RATE, 8e3, am=0.9, ook=0.06)
+    assert audio.family == "am" and audio.confidence > 0.9
+
+
 def test_what_cannot_be_measured() -> None:
     assert measure_sidebands(np.ones(10, np.complex64), RATE, 1e3) == Sidebands()
     assert measure_sidebands(np.zeros(COUNT, np.complex64), RATE, 1e3) == Sidebands()

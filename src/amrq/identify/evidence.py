@@ -129,9 +129,12 @@ _WORTH = (0.0, 0.5, 0.57, 0.7, 0.85, 1.0), (0.0, 0.42, 0.5, 0.65, 0.85, 1.0)
 """What a probability of a carrier is worth: of 1,360 simulated looks at all families at 0 to 15 dB 3 of 12 claims below
 0.57 and 10 of 24 below 0.7 were right. AM, SSB and FM are right more often than they say, which is left so: what no
 model has learnt is taken for them, too."""
-_PERHAPS_KEYED, _AUDIO_SPREAD, _MOST_OF_ALIKE = 0.1, 0.6, 0.85
-"""Share of a model from which on what has AM's sidebands may be keys that leave a carrier (ASK); spread of an amplitude
-that has more than two levels (a tone's is 0.5); and how sure AM is where neither tells, at most."""
+_PERHAPS_KEYED, _RATHER_KEYED, _MOST_OF_ALIKE = 0.04, 0.5, 0.85
+"""Share of a model from which on what has AM's sidebands may be keys that leave a carrier (ASK), and rather is; and how
+sure AM is where neither that nor its amplitude tells, at most."""
+_AUDIO_SPREAD, _RATHER_AUDIO, _WHOLE = 0.6, 1.0, 0.93
+"""Spread of an amplitude that has more than two levels (a tone's is 0.5), and of one that has also where a model takes
+it for keys; and share of its power that this was seen of: slow parts of keys have any spread."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
 _FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss")
@@ -316,15 +319,17 @@ def _most(case: Case, name: str, shares: Mapping[str, float], measured: Mapping[
         return 1.0
     share = shares.get(name, 0.0)
     most = limit_of(case, name, share) if name in measured else unproven(share)
-    if name == "am" and shares.get("ook", 0.0) > _PERHAPS_KEYED and not _is_audio(case):
+    keyed = shares.get("ook", 0.0)
+    if name == "am" and keyed > _PERHAPS_KEYED and not _is_audio(case, keyed > _RATHER_KEYED):
         return min(most, _MOST_OF_ALIKE)
     return most
 
 
-def _is_audio(case: Case) -> bool:
+def _is_audio(case: Case, rather_keyed: bool) -> bool:
     """Return whether an amplitude is clearly not of two levels, which noise hides."""
-    spread = case.look.sidebands.spread
-    return spread is not None and spread > _AUDIO_SPREAD
+    found = case.look.sidebands
+    least = _RATHER_AUDIO if rather_keyed else _AUDIO_SPREAD
+    return found.spread is not None and found.spread > least and found.spread_over > _WHOLE
 
 
 def _shares(prior: Mapping[str, float]) -> dict[str, float]:

@@ -71,6 +71,8 @@ class Sidebands:
         tone_depth: depth of that sine.
         spread: of the amplitude's distribution: fourth standardised moment less the square of the third and 1: 0 for
             two levels, 0.5 for a sine, more for audio; None where noise hides it.
+        spread_over: share of the amplitude's power that is in the widest band that was seen of, 0 to 1: slow parts of
+            two levels alone have any spread.
     """
 
     evidence: float = 0.0
@@ -85,6 +87,7 @@ class Sidebands:
     tone: float = 0.0
     tone_depth: float = 0.0
     spread: float | None = None
+    spread_over: float = 0.0
 
 
 def measure_sidebands(
@@ -171,6 +174,7 @@ def measure_sidebands(
         for power, other, edge in ((*both, upper), (*both[::-1], -lower))
     )
     tone, depth = _tone(along[some], noise, float(window.sum()))
+    spread_of, over = _spread(aligned, sample_rate, reach)
     return Sidebands(
         evidence=evidence,
         symmetry=min(max(symmetry, -1.0), 1.0),
@@ -183,7 +187,8 @@ def measure_sidebands(
         aside_line=line,
         tone=tone,
         tone_depth=depth,
-        spread=_spread(aligned, sample_rate, reach),
+        spread=spread_of,
+        spread_over=over,
     )
 
 
@@ -288,8 +293,10 @@ def _power(values: _Reals, window: _Reals) -> _Reals:
     return powers(fft.rfft((values - float(values.mean())) * window))
 
 
-def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float | None:
+def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> tuple[float | None, float]:
     """Return how far the amplitude's distribution is from two levels, the least of several widths that noise leaves.
+
+    And the share of the amplitude's power that is in the widest of these.
 
     Args:
         aligned: samples over those of their line, complex [N]: amplitude and noise, and noise as strong in quadrature.
@@ -300,6 +307,7 @@ def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float
     spectrum = fft.fft((aligned - complex(aligned.mean())).astype(np.complex64))
     away = np.abs(fft.fftfreq(count, 1 / rate)).astype(np.float32)
     found: list[float] = []
+    whole = held = 0.0
     for part in _HELD_PARTS:
         top = part * reach
         kept = fft.ifft(spectrum * np.clip((1.1 * top - away) / (0.1 * top), 0, 1))
@@ -307,6 +315,7 @@ def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float
         noise = float(across @ across) / count
         power = np.square(values)
         clean = float(power.mean()) - noise
+        whole = max(whole, clean)
         if not clean > 0:
             continue
         independent = min(2 * top / rate, 1.0) * count
@@ -315,4 +324,5 @@ def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float
         third = float(power @ values) / len(values) / clean**1.5
         fourth = (float(power @ power) / len(power) - 6 * clean * noise - 3 * noise**2) / clean**2
         found.append(fourth - third**2 - 1)
-    return max(min(found), 0.0) if found else None
+        held = max(held, clean)
+    return (max(min(found), 0.0) if found else None), min(held / max(whole, 1e-30), 1.0)
