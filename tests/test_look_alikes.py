@@ -4,7 +4,11 @@
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from seeds import rng
+from test_identify_families import said
 
 from amrq.identify import case, look_alikes, received
 
@@ -63,3 +67,21 @@ def test_faint_turns_by_eighths_leave_a_name_unsure(label: str, turn: float, per
     one = case.Case(SimpleNamespace())  # type: ignore[arg-type]
     one.__dict__["received"] = received.ReceivedLinear(label=label, best=label or "unknown", turn=(turn, 0.0))
     assert one.may_be_eighths() is perhaps
+
+
+def _keys_by_hand(number: int) -> NDArray[np.complex64]:
+    """Return 13 s of dots, dashes and gaps at 27 to 45 Bd in noise that is stronger than they are in 500 Hz."""
+    random = rng("keys by hand", number)
+    dot, marks = int(random.integers(45, 75)), random.choice([1, 3], 200)
+    gaps = random.choice([1, 1, 1, 3, 3, 7], 200)
+    lengths = np.stack([marks, gaps], axis=1).ravel() * dot
+    keys = np.repeat(np.tile([1.0, 0.0], 200), lengths)[:26_000]
+    keys = np.convolve(keys, np.hanning(21) / 10, "same")
+    noise = random.normal(size=(len(keys), 2)) @ [0.8, 0.8j]
+    return (keys * np.exp(0.02j * np.arange(len(keys))) + noise).astype(np.complex64)
+
+
+def test_keys_by_hand_in_noise_and_a_wide_box_are_morse() -> None:
+    """Noise draws on and off together, so that little proved them: they were `unknown`, or a carrier with .55."""
+    found = [said(_keys_by_hand(number), 2000.0, 500.0, carrier=0.9) for number in range(6)]
+    assert sum(one.label == "Morse" and one.confidence > 0.9 for one in found) >= 5
