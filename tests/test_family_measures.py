@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.errors import AmrqError
+from amrq.identify import identify_emission
 from amrq.measure import (
     measure_am,
     measure_fm,
     measure_frequency_keying,
+    measure_keyed_carriers,
     measure_keying,
     measure_ssb,
     measure_subcarriers,
@@ -327,3 +329,47 @@ def test_nothing_keyed_has_no_pulses() -> None:
 def test_what_is_beside_the_band_alone_has_no_subcarriers() -> None:
     iq = ((-1.0) ** np.arange(8192)).astype(np.complex64)  # nothing at all about 0 Hz
     assert measure_subcarriers(iq, 48e3, 20e3).confidence == 0
+
+
+def _side_by_side(
+    carriers: int, apart: float, random: np.random.Generator
+) -> tuple[NDArray[np.complex128], float]:
+    """Return carriers of QPSK with raised cosines over two symbols, 1 kBd each, and their bandwidth."""
+    pulse = np.hanning(129)
+    middle = (carriers - 1) / 2
+    iq = np.zeros(SAMPLES, complex)
+    for number in range(carriers):
+        symbols = np.zeros(SAMPLES, complex)
+        symbols[::64] = random.choice([1, -1, 1j, -1j], SAMPLES // 64)
+        turn = np.exp(2j * np.pi * apart * (number - middle) * np.arange(SAMPLES) / 64)
+        iq += np.convolve(symbols, pulse, "same") * turn
+    iq /= np.sqrt(np.mean(np.abs(iq) ** 2))
+    return iq, ((carriers - 1) * apart + 1.5) * 1e3
+
+
+@pytest.mark.parametrize(("carriers", "apart"), [(2, 1.6), (4, 2.0), (6, 1.4), (8, 1.6)])
+def test_carriers_side_by_side_show_and_are_called_ofdm(carriers: int, apart: float) -> None:
+    random = rng(f"{carriers} carriers side by side")
+    clean, width = _side_by_side(carriers, apart, random)
+    scale = math.sqrt(64e3 / width / 2 * 10**-1.5)
+    iq = (clean + random.standard_normal((SAMPLES, 2)) @ [scale, 1j * scale]).astype(np.complex64)
+    found = measure_keyed_carriers(iq, 64e3, width * 1.05)
+    assert found.confidence > 0.5
+    assert found.symbol_rate == pytest.approx(1000, rel=5e-3)
+    assert found.spacing == pytest.approx(apart * 1e3, rel=0.15)
+    if carriers == 2:
+        return  # one of them may be received, and its points named
+    said = identify_emission(iq, 64e3, edges=(-0.52 * width, 0.52 * width), snr_db=15.0)
+    assert said.family == "ofdm" and said.confidence > 0.5
+
+
+def test_carriers_side_by_side_are_not_claimed_of_others() -> None:
+    random = rng("no carriers side by side")
+    for family, one in FAMILY_CLASSES.items():
+        if family not in ("ofdm", "dsss"):  # pilots and short codes have such lines
+            for _ in range(4):
+                true = one.draw(random)
+                iq = _received(one.signal(true, random, SAMPLES, WIDE), 20.0, random)
+                assert measure_keyed_carriers(iq, WIDE * true.bandwidth, true.bandwidth).confidence < 0.5
+    for nothing in (iq[:0], iq[:1], iq[:600] * np.nan, np.zeros(5000, np.complex64)):
+        assert measure_keyed_carriers(nothing, 1e6, 0.25e6).confidence == 0

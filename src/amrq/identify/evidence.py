@@ -280,6 +280,38 @@ def _seek_line(case: Case, score: dict[str, float], measured: dict[str, float]) 
         score["carrier"] = max(score["carrier"], score[best] + odds)
 
 
+def _seek_carriers(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Take for OFDM carriers side by side that are keyed with one clock, whatever a model thinks of their sum.
+
+    Models have learnt OFDM with a prefix and without gaps, and take a few carriers for a sideband, tones, or symbols.
+    """
+    best = max(score, key=lambda name: score[name])
+    if best not in _LIKE_CARRIERS or "ofdm" not in score or not _may_be_carriers(case):
+        return
+    if best == "linear" and case.received_already().label:
+        return
+    if best in ("am", "ook") and proof_of(case, best, 0.0) >= PROVEN:
+        return
+    found = case.look.keyed_carriers.confidence
+    if found > 0:
+        if "ofdm" not in measured:
+            _measure(case, "ofdm", score, measured)
+        odds = _MOST_EVIDENCE * (2 * found - 1)
+        measured["ofdm"] = max(measured["ofdm"], odds)
+        score["ofdm"] = max(score["ofdm"], score[best] + odds)
+
+
+def _may_be_carriers(case: Case) -> bool:
+    """Return whether an envelope varies as that of a few carriers or more does, and none of them is a line."""
+    low, high = _CARRIERS_VARY
+    return low < case.look.envelope < high and case.look.line.share < _CARRIERS_LINE
+
+
+_LIKE_CARRIERS = ("linear", "oqpsk", "pi4dqpsk", "ssb", "am", "ook", "fskm", "ofdm", UNKNOWN)
+"""Families that carriers side by side are taken for."""
+_CARRIERS_VARY, _CARRIERS_LINE = (0.65, 1.25), 0.45
+"""Variation of the envelope of two carriers (0.7) and more (noise has 1), and less than of voices, which have 1.2 and
+more; and share of a line that keys on and off leave, and carriers do not."""
 _LIKE_LINE = ("carrier", "am", "ssb", "fm", UNKNOWN)
 """Families that a line alone is taken for."""
 _ON_ONE_AXIS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm", UNKNOWN)
@@ -378,6 +410,7 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
     _seek_levels(case, score, measured)
     _seek_line(case, score, measured)
     _seek_pulses(case, score, measured)
+    _seek_carriers(case, score, measured)
     probabilities = _limited(case, _softmax(score), shares, measured)
     likeliest = max(probabilities, key=lambda name: probabilities[name])
     foreign = not_learnt(look)

@@ -145,7 +145,11 @@ def _linear(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, D
 
 
 def _ofdm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
-    return "OFDM", ofdm_details(look.subcarriers)
+    details = ofdm_details(look.subcarriers)
+    if details or "keyed_carriers" not in look.__dict__:
+        return "OFDM", details
+    found = look.keyed_carriers
+    return "OFDM", _measured(found.confidence, symbol_rate=found.symbol_rate) if found.confidence else {}
 
 
 def ofdm_details(found: Subcarriers) -> Details:

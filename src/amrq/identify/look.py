@@ -23,6 +23,7 @@ from amrq.measure import (
     FrequencyKeying,
     FrequencySpread,
     InnerModem,
+    KeyedCarriers,
     KeyedEye,
     Keying,
     PhaseKeying,
@@ -43,6 +44,7 @@ from amrq.measure import (
     measure_fm,
     measure_frequency_keying,
     measure_frequency_spread,
+    measure_keyed_carriers,
     measure_keyed_eye,
     measure_keying,
     measure_phase_keying,
@@ -233,6 +235,11 @@ class EmissionLook:
     def subcarriers(self) -> Subcarriers:
         """OFDM's subcarriers."""
         return measure_subcarriers(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def keyed_carriers(self) -> KeyedCarriers:
+        """Carriers side by side, each keyed for itself."""
+        return measure_keyed_carriers(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
     def video_lines(self) -> VideoLines:

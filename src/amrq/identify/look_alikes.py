@@ -79,7 +79,8 @@ def most_of_alike(case: Case, name: str) -> float:
     if name == "dsss" and _may_be_line_code(case):
         return _LINE_CODE
     if name == "ofdm" and case.look.subcarriers.confidence < _NO_PREFIX[0]:
-        return _NO_PREFIX[1]
+        seen = case.look.keyed_carriers.confidence if case.has("keyed_carriers") else 0.0
+        return max(_NO_PREFIX[1], _UNTOLD * seen)
     unsure = (
         (name in _SYMBOLS and _may_be_chips(case))
         or (name in _SYMBOLS and _may_be_led(case))

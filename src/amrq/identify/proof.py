@@ -164,8 +164,8 @@ def contradiction_of(case: Case, name: str) -> float:
         against *= 1 - message
     if name in _NO_SWEEPS and case.has("chirp"):
         against = max(against, _swept(case, name))
-    if name in _NO_SUBCARRIERS and case.has("subcarriers"):
-        against = max(against, ramp(case.look.subcarriers.confidence, 0.5, 0.9))
+    if name in _NO_CARRIERS:
+        against = max(against, _of_carriers(case, name))
     if case.has("spreading"):
         against = max(against, _coded(case, name))
     if name == "ook" and case.has("keying"):
@@ -182,6 +182,13 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in _KEYED and case.has("frequency_keying"):
         against = max(against, _unlike_keys(case, name))
     return against
+
+
+def _of_carriers(case: Case, name: str) -> float:
+    """Return how clearly what was measured of many carriers, or of a few, speaks against one, 0 to 1."""
+    many = name in _NO_SUBCARRIERS and case.has("subcarriers")
+    found = ramp(case.look.subcarriers.confidence, 0.5, 0.9) if many else 0.0
+    return max(found, case.look.keyed_carriers.confidence if case.has("keyed_carriers") else 0.0)
 
 
 def _coded(case: Case, name: str) -> float:
@@ -235,7 +242,8 @@ def _edged(case: Case) -> float:
     found = case.look.phase_keying
     if found.kind != "oqpsk" or case.look.subcarriers.confidence > _PREFIX[0]:
         return 0.0
-    return ramp(found.lines, *_EDGE_LINES)
+    carriers = case.look.keyed_carriers.confidence if case.has("keyed_carriers") else 0.0
+    return ramp(found.lines, *_EDGE_LINES) * (1 - carriers)
 
 
 def _eighths_as_tones(found: FrequencyKeying) -> float:
@@ -265,6 +273,8 @@ _NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
 """Families that chirps are taken for."""
 _NO_SUBCARRIERS = ("ssb", "linear", "oqpsk", "pi4dqpsk")
 """Families that OFDM is taken for: its sum of subcarriers is like noise, and its pilots have lines."""
+_NO_CARRIERS = (*_NO_SUBCARRIERS, "am", "ook", "fskm")
+"""Families that a few carriers side by side are taken for."""
 _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 """Families that direct sequences are taken for: their chips are symbols."""
 _FEW_LEVELS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm")
@@ -386,6 +396,8 @@ def _ofdm(case: Case) -> float:
     found = ramp(prefix, *_PREFIX)
     if case.look.subcarriers.prefix is not None and case.look.subcarriers.clear < _CHANCE_PREFIX:
         found = min(found, _ONCE)
+    if case.has("keyed_carriers"):
+        found = max(found, case.look.keyed_carriers.confidence)
     return max(found, _LIKE_NOISE * ramp(wide, 0.1, 0.4))
 
 

@@ -22,6 +22,7 @@ from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
+from amrq.measure.keyed_carriers import KeyedCarriers, measure_keyed_carriers
 from amrq.measure.keyed_eye import KeyedEye, measure_keyed_eye
 from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.looks import hann_single, median, powers, quantile, select_channel, turned
@@ -57,6 +58,7 @@ __all__ = [
     "FrontEndOptions",
     "InnerModem",
     "InputReport",
+    "KeyedCarriers",
     "KeyedEye",
     "Keying",
     "PhaseKeying",
@@ -86,6 +88,7 @@ __all__ = [
     "measure_fm",
     "measure_frequency_keying",
     "measure_frequency_spread",
+    "measure_keyed_carriers",
     "measure_keyed_eye",
     "measure_keying",
     "measure_phase_keying",
