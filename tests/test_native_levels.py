@@ -64,6 +64,22 @@ def test_a_pattern_that_repeats_is_not_fitted(native: Kernels) -> None:
     assert native.level_fit(_means(2, 80, 0.1), 40.0, 300.0, how) is not None
 
 
+@pytest.mark.parametrize("taps", [1, 2])
+@pytest.mark.parametrize("levels", [2, 4])
+@pytest.mark.parametrize(("count", "noise"), [(8, 0.1), (30, 0.2), (64, 1.5)])
+def test_levels_in_a_circle_are_those_of_numpy(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, taps: int, levels: int, count: int, noise: float
+) -> None:
+    words = [_means(levels, count, noise), np.tile([-1.0, 1.0], count), np.arange(count) == 1.0]
+    words = [np.asarray(word, np.float64) for word in words]
+    found = [tone_levels._fit_circle(word, order, taps) for word in words for order in (2, 4)]
+    _without(monkeypatch)
+    plain = [tone_levels._fit_circle(word, order, taps) for word in words for order in (2, 4)]
+    assert [error for error, _ in found] == pytest.approx([error for error, _ in plain], rel=1e-9, abs=1e-9)
+    for (_, numbers), (_, others) in zip(found, plain, strict=True):
+        np.testing.assert_array_equal(numbers, others)
+
+
 @pytest.mark.parametrize("levels", [2, 4, 8, 16])
 def test_even_levels_are_those_of_numpy(
     native: Kernels, monkeypatch: pytest.MonkeyPatch, levels: int
@@ -146,6 +162,8 @@ def test_what_does_not_fit_is_refused(native: Kernels) -> None:
         native.symbol_means(np.zeros(101), np.zeros(100), (10.0, 0.0), 10, 8)
     with pytest.raises(ValueError, match="cannot be fitted"):
         native.level_fit(np.zeros(4), 0.0, 1.0, LevelRounds(2, 3, 1.0, 1e4))
+    with pytest.raises(ValueError, match="3 neighbours"):
+        native.circle_fit(np.zeros(8), 0.0, 1.0, 3, LevelRounds(2, 3, 1.0, 1e4))
     with pytest.raises(ValueError, match="cannot be fitted"):
         native.even_levels(np.zeros(0), 2, 1.0, 3)
     with pytest.raises(ValueError, match="have no levels"):

@@ -16,7 +16,7 @@ from amrq import transforms as fft
 from amrq.measure.looks import median, noise_beside, row_tops, squares, turned
 from amrq.native import kernels
 
-__all__ = ["KeyedSamples", "keyed_samples", "narrowed"]
+__all__ = ["KeyedSamples", "keyed_samples", "narrowed", "symbol_means"]
 
 MOST_SAMPLES = 12_000
 """Of the signal at the discriminator's rate: enough, and no more is looked at."""
@@ -96,17 +96,11 @@ class KeyedSamples:
             count: of symbols; those of the last phase end within the samples.
             phases: of the clock: the first symbol begins later by parts of it.
         """
-        native = kernels()
-        if native is not None and native.has_levels:
-            return native.symbol_means(self._phase, self.frequency, (step, away), count, phases)
-        edges = (np.arange(count + 1)[None, :] + np.arange(phases)[:, None] / phases) * step + away
-        return np.asarray(np.diff(self.phase(edges), axis=1) / step)
+        return symbol_means(self._phase, self.frequency, (step, away), count, phases)
 
     def phase(self, places: _Reals) -> _Reals:
         """Return the sum of the frequency up to places."""
-        whole = places.astype(np.int64)
-        low = self._phase[whole]
-        return np.asarray(low + (places - whole) * self.frequency[whole])
+        return _sum_up_to(self._phase, self.frequency, places)
 
     def area(self, places: _Reals) -> _Reals:
         """Return the sum of the phase up to places."""
@@ -334,3 +328,28 @@ def _occupied(powers: NDArray[np.float32], bins: float, width: float, noise: flo
     first, last = np.searchsorted(sums, np.array([_HELD, 1 - _HELD]) * sums[-1])
     middle, half = (first + last + 1) / 2 - reach, (last + 1 - first) / 2 * _MARGIN
     return (middle - half) * step * bins, (middle + half) * step * bins
+
+
+def symbol_means(
+    sums: _Reals, frequency: _Reals, clock: tuple[float, float], count: int, phases: int
+) -> _Reals:
+    """Return the mean frequency over each symbol, for phases of their clock, float64 [phases, count].
+
+    Args:
+        sums: of the frequency before each sample, and after the last one, float64 [n + 1].
+        frequency: float64 [n].
+        clock: samples a symbol, and samples before the first one.
+        count: of symbols; those of the last phase end within the samples.
+        phases: of the clock: the first symbol begins later by parts of it.
+    """
+    native = kernels()
+    if native is not None and native.has_levels:
+        return native.symbol_means(sums, frequency, clock, count, phases)
+    step, away = clock
+    edges = (np.arange(count + 1)[None, :] + np.arange(phases)[:, None] / phases) * step + away
+    return np.asarray(np.diff(_sum_up_to(sums, frequency, edges), axis=1) / step)
+
+
+def _sum_up_to(sums: _Reals, frequency: _Reals, places: _Reals) -> _Reals:
+    whole = places.astype(np.int64)
+    return np.asarray(sums[whole] + (places - whole) * frequency[whole])

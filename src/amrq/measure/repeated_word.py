@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.keyed_samples import KeyedSamples
+from amrq.measure.keyed_samples import KeyedSamples, symbol_means
 from amrq.measure.tone_levels import LevelFit, levels_of_word
 
 __all__ = ["Word", "repeats", "word_clock"]
@@ -83,13 +83,13 @@ def word_clock(keyed: KeyedSamples) -> Word | None:
     times = int((len(keyed) - 1) / word)
     phase = keyed.phase(np.asarray(np.arange(times * slots + 1) * (word / slots), np.float64))
     mean = np.diff(phase).reshape(times, slots).mean(axis=0) * (slots / word)
-    places, sums = np.arange(2 * slots + 1), np.concatenate([[0.0], np.cumsum(np.tile(mean, 2))])
+    twice = np.tile(mean, 2)
+    sums = np.concatenate([[0.0], np.cumsum(twice)])
     low, high = (share * keyed.width * word / keyed.rate for share in _RATES)
     best, rate = 0.0, 0.0
     for count in range(math.ceil(low), min(int(high), slots // 4, _MOST) + 1):
         step = slots / count
-        edges = (np.arange(count + 1) + np.arange(_PHASES)[:, None] / _PHASES) * step
-        means = np.diff(np.interp(edges, places, sums), axis=1) / step
+        means = symbol_means(sums, twice, (step, 0.0), count, _PHASES)
         worth = levels_of_word(means[int(np.argmax(means.var(axis=1)))])
         if worth > _LEAST and worth / count**_SHARE > best:
             best, rate = worth / count**_SHARE, count * keyed.rate / word

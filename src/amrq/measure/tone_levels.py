@@ -291,6 +291,11 @@ def _fit_circle(means: _Reals, levels: int, taps: int) -> tuple[float, _Ints]:
     numbers = np.zeros(len(means), np.int64)
     if not half > 0:
         return left, numbers
+    native = kernels()
+    if native is not None and native.has_circles:
+        return native.circle_fit(
+            means, centre, half, taps, LevelRounds(levels, _ROUNDS, _NEIGHBOURS, _SINGULAR)
+        )
     around = (np.arange(len(means)) + np.arange(-taps, taps + 1)[:, None]) % len(means)
     matrix, ridge = np.ones((2 * taps + 2, len(means))), _ridge(2 * taps + 1) + 1e-6 * np.eye(2 * taps + 2)
     for _ in range(_ROUNDS):

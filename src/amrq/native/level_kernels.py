@@ -17,6 +17,8 @@ __all__ = ["EvenLevels", "Lattice", "LevelKernels", "LevelRounds", "LevelSolutio
 
 _SIDE = 2
 """Neighbours on either side whose levels count."""
+_SMALL = 1e-6
+"""Added to each sum of squares of a word's levels, so that a word of one level alone has a solution."""
 
 _Reals = NDArray[np.float64]
 
@@ -102,7 +104,7 @@ class LevelKernels:
         pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
         # Not in a library that was built before.
         self.has_levels = hasattr(library, "amrq_even_levels")
-        self.has_lines_of_clocks = self.has_lattices = self.has_row_tops = False
+        self.has_lines_of_clocks = self.has_lattices = self.has_row_tops = self.has_circles = False
         if not self.has_levels:
             return
         self._symbol_means = library.amrq_symbol_means
@@ -147,6 +149,15 @@ class LevelKernels:
         self._tone_changes = library.amrq_tone_changes
         self._tone_changes.argtypes = [*[pointer] * 4, number, number, pointer, pointer]
         self._tone_changes.restype = None
+        self.has_circles = hasattr(library, "amrq_circle_fit")
+        if not self.has_circles:
+            return
+        self._circle_fit = library.amrq_circle_fit
+        self._circle_fit.argtypes = [
+            *(pointer, number, number, number, pointer, number),
+            *(real, real, pointer, pointer),
+        ]
+        self._circle_fit.restype = real
 
     def symbol_means(
         self, phase: _Reals, frequency: _Reals, clock: tuple[float, float], count: int, phases: int
@@ -199,6 +210,37 @@ class LevelKernels:
         if left < 0:
             return None
         return LevelSolution(solution[:-1], float(solution[-1]), left, points)
+
+    def circle_fit(
+        self, means: _Reals, centre: float, half: float, taps: int, how: LevelRounds
+    ) -> tuple[float, NDArray[np.int64]]:
+        """Return the RMS error of levels of a word that is sent again and again, and the level of each of its symbols.
+
+        Args:
+            means: float64 [n], the mean frequency over each symbol of the word, finite.
+            centre: middle of the levels, to begin with.
+            half: half their distance, above 0, to begin with.
+            taps: neighbours on either side whose levels count, 1 or 2, fewer than n.
+            how: they are fitted; a word that is singular has infinite error, whatever `singular` is.
+
+        Raises:
+            ValueError: there are too few values, levels or rounds, or no distance, or there are too many neighbours.
+        """
+        held = _row(means)
+        if not 1 <= taps <= _SIDE or len(held) <= taps or how.levels < 2 or how.rounds < 1 or not half > 0:
+            raise ValueError(
+                f"{len(held)} values cannot be fitted {how.levels} levels and {taps} neighbours."
+            )
+        start, numbers, room = (
+            np.array([centre, half]),
+            np.zeros(len(held), np.int64),
+            np.empty(2 * len(held) + 2 * taps),
+        )
+        left = self._circle_fit(
+            *(address(held), len(held), how.levels - 1, taps, address(start), how.rounds),
+            *(how.ridge, _SMALL, address(numbers), address(room)),
+        )
+        return left if left >= 0 else math.inf, numbers
 
     def even_levels(self, values: _Reals, levels: int, half: float, rounds: int) -> EvenLevels:
         """Return evenly spaced levels about 0 that are nearest to values.

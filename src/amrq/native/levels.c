@@ -85,16 +85,17 @@ static void extremes(const double* matrix, double* least, double* most)
     }
 }
 
-/* Solve matrix x = right by Gauss's elimination with pivots; the matrix is lost. Returns 0 where it is singular. */
-static int solved(double* matrix, double* right)
+/* Solve matrix x = right by Gauss's elimination with pivots, size up to SIZE; the matrix, whose rows are SIZE apart, is
+ * lost. Returns 0 where it is singular. */
+static int solved(double* matrix, double* right, int size)
 {
-    for (int p = 0; p < SIZE; p++) {
+    for (int p = 0; p < size; p++) {
         int best = p;
-        for (int i = p + 1; i < SIZE; i++)
+        for (int i = p + 1; i < size; i++)
             best = fabs(matrix[i * SIZE + p]) > fabs(matrix[best * SIZE + p]) ? i : best;
         if (matrix[best * SIZE + p] == 0)
             return 0;
-        for (int j = 0; j < SIZE; j++) {
+        for (int j = 0; j < size; j++) {
             const double held = matrix[p * SIZE + j];
             matrix[p * SIZE + j] = matrix[best * SIZE + j];
             matrix[best * SIZE + j] = held;
@@ -102,15 +103,15 @@ static int solved(double* matrix, double* right)
         const double other = right[p];
         right[p] = right[best];
         right[best] = other;
-        for (int i = p + 1; i < SIZE; i++) {
+        for (int i = p + 1; i < size; i++) {
             const double times = matrix[i * SIZE + p] / matrix[p * SIZE + p];
-            for (int j = p; j < SIZE; j++)
+            for (int j = p; j < size; j++)
                 matrix[i * SIZE + j] -= times * matrix[p * SIZE + j];
             right[i] -= times * right[p];
         }
     }
-    for (int p = SIZE - 1; p >= 0; p--) {
-        for (int j = p + 1; j < SIZE; j++)
+    for (int p = size - 1; p >= 0; p--) {
+        for (int j = p + 1; j < size; j++)
             right[p] -= matrix[p * SIZE + j] * right[j];
         right[p] /= matrix[p * SIZE + p];
     }
@@ -154,7 +155,7 @@ double amrq_level_fit(const double* means, int64_t count, int64_t top, const dou
             return -1;
         for (int i = 0; i < TAPS; i++)
             gram[i * SIZE + i] += i == SIDE ? 0 : ridge;
-        if (!solved(gram, right))
+        if (!solved(gram, right, SIZE))
             return -1;
         half = 0;
         for (int i = 0; i < SIZE; i++) {
@@ -175,6 +176,70 @@ double amrq_level_fit(const double* means, int64_t count, int64_t top, const dou
         }
     }
     return left;
+}
+
+/* Levels of a word that is sent again and again, of which each symbol's neighbours are in a circle.
+ *
+ * means: [count], finite; taps: neighbours on either side, at most SIDE; start: middle and half the distance of the
+ * levels; ridge: what is added to the sums of squares of neighbours; small: what is added to all; numbers: [count], level
+ * of each symbol; room: [2 count + 2 taps]. Returns the RMS of what is left, or below 0 where there are no such levels.
+ */
+double amrq_circle_fit(const double* means, int64_t count, int64_t top, int64_t taps, const double* start, int64_t rounds,
+                       double ridge, double small, int64_t* numbers, double* room)
+{
+    const int across = 2 * (int)taps + 1, size = across + 1;
+    double centre = start[0], half = start[1], left = -1;
+    double *rest = room, *points = room + count;
+    int64_t lowest = top, highest = 0;
+    for (int64_t n = 0; n < count; n++)
+        rest[n] = means[n];
+    for (int64_t round = 0; round < rounds; round++) {
+        double gram[SIZE * SIZE] = {0}, right[SIZE] = {0}, squares = 0;
+        lowest = top, highest = 0;
+        for (int64_t n = 0; n < count; n++) {
+            numbers[n] = (int64_t)decided(((rest[n] - centre) / half + (double)top) / 2, top);
+            lowest = numbers[n] < lowest ? numbers[n] : lowest;
+            highest = numbers[n] > highest ? numbers[n] : highest;
+            points[n + taps] = 2.0 * (double)numbers[n] - (double)top;
+        }
+        for (int64_t n = 0; n < taps; n++) {
+            points[n] = points[count + n];
+            points[count + taps + n] = points[taps + n];
+        }
+        for (int64_t n = 0; n < count; n++) {
+            for (int i = 0; i < across; i++) {
+                for (int j = 0; j <= i; j++)
+                    gram[i * SIZE + j] += points[n + i] * points[n + j];
+                gram[across * SIZE + i] += points[n + i];
+                right[i] += points[n + i] * means[n];
+            }
+            right[across] += means[n];
+        }
+        gram[across * SIZE + across] = (double)count;
+        for (int i = 0; i < size; i++) {
+            for (int j = i + 1; j < size; j++)
+                gram[i * SIZE + j] = gram[j * SIZE + i];
+            gram[i * SIZE + i] += small + (i == taps || i == across ? 0 : ridge);
+        }
+        if (!solved(gram, right, size))
+            return -1;
+        const double main = right[taps];
+        half = 0;
+        for (int i = 0; i < across; i++)
+            half += right[i];
+        centre = right[across];
+        if (!(half > 0) || !(main > 0.2 * half))
+            return -1;
+        for (int64_t n = 0; n < count; n++) {
+            double away = means[n] - centre;
+            for (int i = 0; i < across; i++)
+                away -= points[n + i] * right[i];
+            squares += away * away;
+            rest[n] = (away + main * points[n + taps]) * (half / main) + centre;
+        }
+        left = sqrt(squares / (double)count);
+    }
+    return lowest == 0 && highest == top ? left : -1;
 }
 
 /* Evenly spaced levels decided from values, and their distance and middle fitted, in turns.
