@@ -415,3 +415,16 @@ def test_what_lies_on_no_ring_is_no_psk() -> None:
     symbols = np.where(points < 4, 0.4 * 1j**points, np.exp(1j * np.pi * (points + 0.5) / 6))
     iq = received_signal(symbols.astype(np.complex64), 4.0, 0.35, es_n0_db=16.0, rng=rng("16APSK"))
     assert "PSK" not in identify_emission(iq, 40e3, edges=(-6750.0, 6750.0), snr_db=15.0).label
+
+
+@pytest.mark.parametrize(("shown", "family"), [(4, "fskm"), (1, "unknown")])
+def test_looks_that_show_nothing_say_little_against_those_that_do(shown: int, family: str) -> None:
+    """A closed eye opened in five of seven looks and the emission was `unknown`: the others had ruled it out."""
+    found = Findings()
+    for name in ("fskm",) * shown + ("unknown",) * 2:
+        shares = {"unknown": 0.55, "fm_wide": 0.45} if name == "unknown" else {name: 0.85, "unknown": 0.15}
+        label = "16FSK" if name == "fskm" else name
+        found.add(EmissionIdentity(label, name, "named", 0.85, families=shares, most=0.85), {})
+    fields = found.fields(all=True)
+    assert fields["family"] == family and fields["confidence"] < 0.85
+    assert sum(fields["families"].values()) == pytest.approx(1)

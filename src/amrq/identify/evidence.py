@@ -203,16 +203,19 @@ def _seek_number(
     That it is keyed in frequency a model knows; how many levels there are it guesses by the width, where an index is
     unlike those that it has learnt. Levels that show, and no other number of them, are counted.
     """
-    best = max(score, key=lambda name: score[name])
     name = levels_of(case.look) if case.has("frequency_keying") else ""
-    if best not in _KEYED or name not in score or name not in measured:
+    if name not in score or name not in measured:
         return
     found = case.look.frequency_keying
     if found.surprise is not None and found.surprise < _NEWS:
         return  # a pattern that repeats, as of sweeps
     clear = min(found.level_evidence, found.level_margin)
     shown = ramp(clear, *_CLEAR_LEVELS) * ramp(found.levels_confidence, *_SURE_LEVELS)
-    if shown > 0 and measured[name] > 0:
+    if shown <= 0 or measured[name] <= 0:
+        return
+    # However wide: levels that show say more than which bandwidths are usual.
+    score[name] += shown * _beyond(name, case.look.bandwidth)
+    if max(score, key=lambda one: score[one]) in _KEYED:
         every = [prior[one] for one in _KEYED if one in score]
         whole = max(every) + math.log(sum(math.exp(one - max(every)) for one in every))
         score[name] += shown * (whole - prior[name])
@@ -290,8 +293,8 @@ def _seek_carriers(case: Case, score: dict[str, float], measured: dict[str, floa
         return
     if best == "linear" and case.received_already().label:
         return
-    if best in ("am", "ook") and proof_of(case, best, 0.0) >= PROVEN:
-        return
+    if best in ("am", "ook") and (measured.get(best, 0.0) > 0 or proof_of(case, best, 0.0) >= PROVEN):
+        return  # keys on and off, and a pattern of them, have such a clock as well
     found = case.look.keyed_carriers.confidence
     if found > 0:
         if "ofdm" not in measured:

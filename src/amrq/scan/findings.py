@@ -32,6 +32,8 @@ _SIDES = ("USB", "LSB")
 """Labels of what shows no more than its family, or its side: a voice in its pauses, a modem between its frames."""
 _PROVEN = 0.125
 """Of the looks of a family: a more specific label that as many gave stands, whatever the others say."""
+_SEVERAL, _OF_LOOKS = 3.0, 0.6
+"""Looks of which so many at least name one family, and the others none, so that it is that."""
 _RATE = "symbol rate"
 _CARRIER = "carrier"
 _SHORT_TIME, _LONG_ENOUGH = 1.5, 3.0
@@ -200,6 +202,9 @@ class Findings:
             return {}
         told = {family for family, _ in labels}
         family = max(told, key=lambda name: (round(evidence[name], 9), name != UNKNOWN))
+        share = 0.0
+        if family == UNKNOWN:
+            family, share = _of_most(labels)
         looks = [] if all else [one.most for one in self._recent if one.family == family]
         most = self._most[family] if all else max(looks)
         latest = {(one.family, one.label): place for place, one in enumerate(self._recent)}
@@ -210,6 +215,9 @@ class Findings:
         if key[1] == _CARRIER:
             most = min(most, self._most_of_carrier())
         families = _no_surer(_probabilities(evidence, weight), family, most)
+        if share > 0:
+            families = {name: 0.0 for name in families} | {family: min(most, share)}
+            families[UNKNOWN] = 1 - families[family]
         chosen = self._sums[key[1]]
         measures = chosen.means()
         symbol_rate = measures.pop(_RATE, None)
@@ -241,6 +249,20 @@ class Findings:
             name: sum(one.weight * one.evidence.get(name, 0.0) for one in self._recent) for name in names
         }
         return evidence, sum(one.weight for one in self._recent), labels
+
+
+def _of_most(labels: Mapping[tuple[str, str], float]) -> tuple[str, float]:
+    """Return the one family that looks name, and their share of all, where most do; else `unknown` and 0.
+
+    That a look shows nothing says little against what the others show: levels in a closed eye open in some of them.
+    """
+    total = sum(labels.values())
+    named = {family for family, _ in labels} - {UNKNOWN}
+    if len(named) != 1 or total < _SEVERAL:
+        return UNKNOWN, 0.0
+    family = named.pop()
+    share = sum(weight for one, weight in labels.items() if one[0] == family) / total
+    return (family, share) if share >= _OF_LOOKS else (UNKNOWN, 0.0)
 
 
 def _most_specific(key: tuple[str, str], labels: Mapping[tuple[str, str], float]) -> tuple[str, str]:
