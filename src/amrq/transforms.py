@@ -34,8 +34,8 @@ _LEAST, _MOST = 128, 1 << 20
 """Length of a transform that is compiled: shorter ones SciPy computes as fast, and longer ones leave a core's cache."""
 _FEW, _FEW_REAL = 1000, 2048
 """Values, complex and real, of all rows together, from which on the call costs less than it saves."""
-_PLANS = 128
-"""Lengths whose plans are kept."""
+_PLANS = 512
+"""Lengths whose plans are kept, some 60 kB each: emissions of a band have hundreds, and a plan takes 20 us."""
 _RADICES = (11, 7, 5, 3)
 _QUICK = 1 << 18
 """Length up to which quick ones are listed."""

@@ -325,14 +325,14 @@ def _boxes(profile: _Reals, floor: float, spectra: int) -> list[tuple[int, int]]
     bins = len(profile)
     excess = profile - floor
     marked = np.zeros(bins, dtype=bool)
-    width = 1
+    width, smoothed = 1, {}
     while width <= bins // 8:
-        smooth = _smooth(excess, width)
+        smooth = smoothed[width] = _smooth(excess, width)
         shape = _independent(spectra, width)
         limit = floor * (_highest(shape) - 1)
         significant = smooth > limit
         if width > 1:  # only what is itself above half of the limit, so that a wide mean does not widen boxes
-            significant &= _smooth(excess, max(1, width // 4)) > 0.3 * np.maximum(limit, smooth)
+            significant &= smoothed[max(1, width // 4)] > 0.3 * np.maximum(limit, smooth)
         marked |= significant
         width *= 2
     marked = _closed(marked, max(1, bins // 2048))

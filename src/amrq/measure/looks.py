@@ -349,7 +349,7 @@ def hann(count: int) -> NDArray[np.float64]:
     return _kept(np.concatenate([rising, rising[: count // 2][::-1]]))
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)  # lengths: emissions of a band have hundreds
 def hann_single(count: int) -> NDArray[np.float32]:
     """Return Hann's window in single precision, float32 [count], which is not to be written to."""
     return _kept(hann(count).astype(np.float32))
