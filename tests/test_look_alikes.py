@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seeds import rng
 from test_identify_families import said
 
-from amrq.identify import case, look_alikes, received
+from amrq.identify import case, look, look_alikes, received
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.0, 1.0), (0.2, 1.0), (0.4, 0.85), (0.9, 0.85)])
@@ -85,3 +85,19 @@ def test_keys_by_hand_in_noise_and_a_wide_box_are_morse() -> None:
     """Noise draws on and off together, so that little proved them: they were `unknown`, or a carrier with .55."""
     found = [said(_keys_by_hand(number), 2000.0, 500.0, carrier=0.9) for number in range(6)]
     assert sum(one.label == "Morse" and one.confidence > 0.9 for one in found) >= 5
+
+
+@pytest.mark.parametrize("place", [0.5, 0.02])
+def test_a_line_over_its_floor_is_that_over_the_median_as_well(place: float) -> None:
+    """The median, which takes time, is left out only where it changes nothing."""
+    random = rng("look alikes", "floor", place)
+    noise = random.normal(size=(2000, 2)) @ [1, 1j] * np.where(abs(np.arange(2000) - 1000) < 500, 1.0, 0.01)
+    line = round(2000 * place)
+    noise[line] += 20.0 * abs(noise[line])
+    spectrum, places = np.fft.ifftshift(noise).astype(np.complex64), np.arange(2000)
+    power = np.abs(np.fft.fftshift(spectrum).astype(np.complex128)) ** 2
+    around = [np.clip(places - size // 2, 0, 2000 - size) for size in (65, 7)]
+    sums = np.concatenate([[0.0], np.cumsum(power)])
+    floor = (sums[around[0] + 65] - sums[around[0]] - sums[around[1] + 7] + sums[around[1]]) / 58
+    due = (power / np.maximum(floor, 0.2 * np.median(power))).max()
+    assert look._most_over_floor(spectrum, places) == pytest.approx(due, rel=1e-6)

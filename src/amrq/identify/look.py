@@ -80,8 +80,9 @@ _FILLED = 0.8
 """Of the sample rate: the band where no edges are known and nothing stands out."""
 _SIDES = 0.65
 """Of the bandwidth, from its middle: so much of a signal is raised to a power."""
-_LOCAL, _OWN = 65, 7
-"""Bins around a line whose mean is its floor, and those of the line that do not count."""
+_LOCAL, _OWN, _FIFTH = 65, 7, 0.2
+"""Bins around a line whose mean is its floor, and those of the line that do not count; and of the median: a floor is at
+least as high."""
 _NARROW = 0.4
 """Of the bandwidth: what has a lower symbol rate need not be in its middle."""
 _NEAR = 0.25
@@ -468,16 +469,21 @@ def _power_lines(look: EmissionLook) -> PowerLines:
     square = np.square(fft.ifft(spectrum))
     window = hann_single(count)
     near = np.flatnonzero(np.abs(fft.fftshift(at)) < _NEAR * width)
-    two, four = (_over_floor(fft.fft(power * window), near) for power in (square, np.square(square)))
-    return PowerLines(float(two.max(initial=0.0)), float(four.max(initial=0.0)))
+    two, four = (_most_over_floor(fft.fft(power * window), near) for power in (square, np.square(square)))
+    return PowerLines(two, four)
 
 
-def _over_floor(spectrum: NDArray[np.complex64], places: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return powers at some places over the mean of those around them; places count from the lowest frequency on."""
+def _most_over_floor(spectrum: NDArray[np.complex64], places: NDArray[np.int64]) -> float:
+    """Return the most of powers at some places over the mean of those around them, or a fifth of the median of all.
+
+    Args:
+        spectrum: complex64 [n].
+        places: int64 [k], from the lowest frequency on.
+    """
     power = np.square(spectrum.real.astype(np.float64)) + np.square(spectrum.imag.astype(np.float64))
     power = fft.fftshift(power)
-    if len(power) <= _LOCAL:
-        return np.zeros(len(places))
+    if len(power) <= _LOCAL or not len(places):
+        return 0.0
     sums = np.concatenate([[0.0], np.cumsum(power)])
 
     def sum_of(length: int) -> NDArray[np.float64]:
@@ -485,4 +491,10 @@ def _over_floor(spectrum: NDArray[np.complex64], places: NDArray[np.int64]) -> N
         return np.asarray(sums[first + length] - sums[first])
 
     floor = (sum_of(_LOCAL) - sum_of(_OWN)) / (_LOCAL - _OWN)
-    return np.asarray(power[places] / np.maximum(floor, 0.2 * median(power) + 1e-30))
+    # No median is above twice the mean: where the floor is above a fifth of that, the median, which takes time, is not
+    # needed. Elsewhere what is over the floor alone is no less than over both.
+    over = power[places] / np.maximum(floor, 1e-30)
+    top = int(np.argmax(over))
+    if floor[top] > _FIFTH * 2.001 * sums[-1] / len(power) + 1e-30:
+        return float(over[top])
+    return float((power[places] / np.maximum(floor, _FIFTH * median(power) + 1e-30)).max())

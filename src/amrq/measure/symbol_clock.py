@@ -109,8 +109,8 @@ def _clearest(
     smooth = fft.irfft(low, count)
     found = [_clearest_line(np.abs(smooth), bins, slowest, fastest)]
     if with_changes:
-        change = np.square(smooth - np.roll(smooth, 1))
-        change[:1] = 0
+        change = np.zeros_like(smooth)
+        np.square(smooth[1:] - smooth[:-1], out=change[1:])
         found.append(_clearest_line(np.minimum(change, _SUDDEN * change.mean()), bins, slowest, fastest))
     return found
 

@@ -43,6 +43,8 @@ FEW, _INDICES, _EVEN_FEW, _EVEN_MANY = 24, (4.0, 3.0, 2.0, 1.0), 0.8, 2.7
 levels are then, at least; and of more symbols, times one over the root of their number, which random ones have."""
 NEARLY, _STEPS = 4e-3, 17
 """Of these spacings, by how much they may be off, and how many between are tried."""
+_TRIED = (np.array(_INDICES)[:, None] * (1 + np.linspace(-NEARLY, NEARLY, _STEPS))).ravel()
+"""All spacings that are tried, over the symbol rate."""
 
 _MOST_LEVELS = 72
 """That are looked for in one transform."""
@@ -128,9 +130,8 @@ def usual_spacing(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
     Tones that are told apart without their phase are a symbol rate apart, or a multiple of it. Of few symbols any
     narrow spacing would fit.
     """
-    near = 1 + np.linspace(-NEARLY, NEARLY, _STEPS)
     least = _EVEN_FEW if len(inside) < FEW else _EVEN_MANY / math.sqrt(len(inside))
-    spacings = (np.array(_INDICES)[:, None] * near * symbol_rate).ravel()
+    spacings = _TRIED * symbol_rate
     even = evenness(inside, spacings)
     if len(inside) < FEW:  # the widest one that is even
         clear = np.flatnonzero(even > least)

@@ -13,7 +13,7 @@ symbols for each parameter (the Bayesian information criterion, Schwarz 1978).
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ class LevelFit:
         """Number of symbols that were fitted."""
         return len(self.means)
 
-    @property
+    @cached_property
     def changed(self) -> NDArray[np.bool_]:
         """Whether the level of each symbol but the first is another one than before, bool [n - 1]."""
         return np.asarray(self.numbers[1:] != self.numbers[:-1])
@@ -141,7 +141,7 @@ class LevelFit:
         other = np.flatnonzero(self.numbers[2:] != self.numbers[:-2])
         return int(other[0]) + 2 if len(other) else len(self.numbers)
 
-    @property
+    @cached_property
     def changes(self) -> float:
         """Share of the symbols whose level is not that of the one before, over that of random symbols, at most 1."""
         shares = np.bincount(self.numbers) / len(self.numbers)
@@ -276,7 +276,7 @@ def levels_of_word(means: _Reals) -> float:
         if math.isfinite(left):
             left *= math.sqrt(count / free)
             found = level_likelihood(left, numbers, order, parameters) - smooth
-            changes = float(np.mean(numbers != np.roll(numbers, 1)))
+            changes = np.count_nonzero(numbers != np.append(numbers[-1:], numbers[:-1])) / count
             best = max(best, found * changes * free / count if found > 0 else found)
     return best
 
