@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq import transforms as fft
-from amrq.measure.looks import checked_look, hann, line_place, row_medians
+from amrq.measure.looks import checked_look, hann, line_place, powers, row_medians
 
 __all__ = ["KeyedEye", "measure_keyed_eye"]
 
@@ -30,6 +30,8 @@ _CLEAR = 20.0
 """Of a line of the squared slope over its floor: noise has 15 once in a thousand looks."""
 _FLOOR, _LINES, _BESIDE = 64, 5, 4
 """Bins over which the floor is taken; lines that are tried; bins to either side that belong to one."""
+_ROW = 128
+"""Values whose turns are computed; those of others are products of them."""
 _FEWEST = 64
 """Symbols that are looked at: of fewer a voice's pitch may look so."""
 _ABOVE_NOISE = 3.0
@@ -112,7 +114,7 @@ def measure_keyed_eye(
     power = slope * slope
     power -= power.mean()
     best, of_noise = KeyedEye(), noise / top
-    spectrum = np.square(np.abs(fft.rfft((envelope - envelope.mean()) * hann(count))))
+    spectrum = powers(fft.rfft((envelope - envelope.mean()) * hann(count)))
     spectrum *= float(envelope.var()) / max(float(spectrum.sum()), 1e-30)
     for rate in _clocks(power, sample_rate, min(2 * top, 0.45 * sample_rate)):
         found = _eye(envelope.astype(np.float64), power, sample_rate, rate, noise)
@@ -141,7 +143,7 @@ def _slow(spectrum: _Reals, step: float, rate: float, noise: float) -> float:
 def _clocks(power: _Reals, sample_rate: float, top: float) -> list[float]:
     """Return the frequencies of the clearest lines of a squared slope, Hz, the clearest first."""
     count = len(power)
-    lines = np.square(np.abs(fft.rfft(power * hann(count))))
+    lines = powers(fft.rfft(power * hann(count)))
     step = sample_rate / count
     first, last = _FEWEST, min(math.floor(top / step), len(lines) - 2)
     part = lines[first:last]
@@ -172,10 +174,11 @@ def _eye(envelope: _Reals, power: _Reals, sample_rate: float, rate: float, noise
         noise: variance of the noise in the envelope.
     """
     count, step = len(envelope), sample_rate / rate
-    turn = np.angle(np.sum(power * np.exp(-2j * np.pi / step * np.arange(count))))
+    turn = np.angle(_line_at(power, 2 * math.pi / step))
     middle = (math.pi - float(turn)) / (2 * math.pi) % 1
     places = (np.arange(int(count / step) - 2) + 1 + middle) * step
-    values = np.interp(places, np.arange(count), envelope)
+    samples = np.arange(count, dtype=np.float64)
+    values = np.interp(places, samples, envelope)
     mean = float(values.mean())
     values = values - mean
     clean = float(np.mean(values**2)) - noise
@@ -187,12 +190,27 @@ def _eye(envelope: _Reals, power: _Reals, sample_rate: float, rate: float, noise
     # The two values with this mean, variance and third moment.
     apart = math.sqrt(third**2 + 4)
     low, high = (mean + math.sqrt(clean) * (third + sign * apart) / 2 for sign in (-1, 1))
-    between = np.interp(places[:-1] + step / 2, np.arange(count), envelope) - (low + high) / 2
+    between = np.interp(places[:-1] + step / 2, samples, envelope) - (low + high) / 2
     values -= (low + high) / 2 - mean
     uneven = _unevenness(values > 0)
     bulge = _bulge(values, between)
     keyed = (1 - _ramp(spread, *_SPREAD)) * max(uneven, _SQUARE * (1 - _ramp(bulge, *_BULGES)))
     return KeyedEye(rate, spread, min(max(low / high, 0.0), 1.0), uneven, bulge, keyed)
+
+
+def _line_at(values: _Reals, turn: float) -> complex:
+    """Return the sum of values that are turned back by so many radians a value.
+
+    >>> values = np.cos(0.3 * np.arange(100.0))
+    >>> abs(_line_at(values, 0.3) - np.sum(values * np.exp(-0.3j * np.arange(100)))) < 1e-9
+    True
+    """
+    # Turns, which take time, are products of a few.
+    rows = len(values) // _ROW
+    near, far = np.exp(-1j * turn * np.arange(_ROW)), np.exp(-1j * turn * _ROW * np.arange(rows + 1))
+    whole, rest = values[: rows * _ROW].reshape(rows, _ROW), values[rows * _ROW :]
+    sums = whole @ near.real + 1j * (whole @ near.imag)
+    return complex(far[:rows] @ sums) + complex(far[rows] * (rest @ near[: len(rest)]))
 
 
 def _bulge(values: _Reals, between: _Reals) -> float:
