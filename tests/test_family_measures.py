@@ -373,3 +373,12 @@ def test_carriers_side_by_side_are_not_claimed_of_others() -> None:
                 assert measure_keyed_carriers(iq, WIDE * true.bandwidth, true.bandwidth).confidence < 0.5
     for nothing in (iq[:0], iq[:1], iq[:600] * np.nan, np.zeros(5000, np.complex64)):
         assert measure_keyed_carriers(nothing, 1e6, 0.25e6).confidence == 0
+
+
+def test_side_lobes_of_a_cut_filter_are_no_carriers() -> None:
+    """QAM was OFDM in a wide box: side lobes, 10 dB weaker here, were taken for carriers beside it."""
+    random = rng("side lobes")
+    wide, width = _side_by_side(3, 2.0, random)
+    alone, _ = _side_by_side(1, 2.0, random)
+    iq = alone + 0.3 * wide + random.standard_normal((SAMPLES, 2)) @ [3e-3, 3e-3j]
+    assert measure_keyed_carriers(iq.astype(np.complex64), 64e3, width).confidence < 0.1

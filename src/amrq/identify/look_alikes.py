@@ -57,6 +57,8 @@ _STRONG_LINE, _ASIDE, _KEYED = 0.3, 0.22, 0.5
 what clear keys have, which prove themselves."""
 _NO_PREFIX = 0.1, 0.7
 """Confidence of a prefix, below which there is none; and how sure OFDM is without one."""
+_SURE_PREFIX = 0.8
+"""Confidence of a prefix from which on carriers need no clock of their own."""
 _WIDE = 30e3
 """Hz: FM that is wider is wide."""
 _SYMBOLS = ("linear", "oqpsk", "pi4dqpsk")
@@ -78,9 +80,12 @@ def most_of_alike(case: Case, name: str) -> float:
         return min(_ALIKE if _is_aside(case) else 1.0, 1 - (1 - _SLOW_KEYS) * _moved(case))
     if name == "dsss" and _may_be_line_code(case):
         return _LINE_CODE
-    if name == "ofdm" and case.look.subcarriers.confidence < _NO_PREFIX[0]:
+    if name == "ofdm":
         seen = case.look.keyed_carriers.confidence if case.has("keyed_carriers") else 0.0
-        return max(_NO_PREFIX[1], _UNTOLD * seen)
+        if case.look.subcarriers.confidence < _NO_PREFIX[0]:
+            return max(_NO_PREFIX[1], _UNTOLD * seen)
+        if seen > 0 and case.look.subcarriers.confidence < _SURE_PREFIX:
+            return _UNTOLD
     unsure = (
         (name in _SYMBOLS and _may_be_chips(case))
         or (name in _SYMBOLS and _may_be_led(case))

@@ -31,6 +31,11 @@ _FINE = 0.12
 """Of a symbol rate: what the spectrum is smoothed by."""
 _BASE = 4.0
 """Symbol rates: the spectrum is compared with its mean over so much."""
+_SHOULDER, _STRONG = 0.5, 0.9
+"""Of this quantile of the spectrum's magnitude: what it is compared with is no less. Carriers are about as strong as
+each other; the side lobes of a cut filter, which stand out of their surroundings as well, are weak."""
+_AS_STRONG = 0.35
+"""Magnitude of one of the neighbours over that of the strongest carrier, at least."""
 _APART = 1.15, 3.1
 """Distances of carriers over the symbol rate."""
 _FALLEN, _FIRST = 0.1, 0.4
@@ -129,7 +134,9 @@ def _distance(spectrum: NDArray[np.float64], clock: int) -> tuple[float, float, 
     base = min(int(_BASE * clock / stride), len(smooth) - 1) | 1
     if base > len(smooth) or len(smooth) < 8:
         return 0.0, 0.0, 0.0
-    smooth = smooth / np.maximum(np.convolve(smooth, np.full(base, 1 / base), "same"), 1e-12)
+    magnitude = smooth
+    least = max(_SHOULDER * float(np.quantile(smooth, _STRONG)), 1e-12)
+    smooth = smooth / np.maximum(np.convolve(smooth, np.full(base, 1 / base), "same"), least)
     smooth -= smooth.mean()
     alike = np.correlate(smooth, smooth, "full")[len(smooth) - 1 :]
     alike = alike / max(float(alike[0]), 1e-30) * (len(smooth) / np.arange(len(smooth), 0, -1))
@@ -142,6 +149,12 @@ def _distance(spectrum: NDArray[np.float64], clock: int) -> tuple[float, float, 
     while best < high - 1 and alike[best + 1] > alike[best]:
         best += 1
     if best == high - 1 or best * stride < _APART[0] * clock:
+        return 0.0, 0.0, 0.0
+    top = int(np.argmax(magnitude))
+    beside = [
+        magnitude[max(0, at - best // 5) : at + best // 5 + 1] for at in (top - best, top + best) if at >= 0
+    ]
+    if max((float(one.max(initial=0.0)) for one in beside), default=0.0) < _AS_STRONG * float(magnitude[top]):
         return 0.0, 0.0, 0.0
     near = min(len(alike) - 1, round(_NEAR * clock / stride))
     return best * stride, float(alike[best]), float(alike[near])
