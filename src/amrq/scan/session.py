@@ -424,7 +424,9 @@ class ScanSession:
                     return
             if len(failures) == len(centres):
                 raise failures[0]
-            if self._writing.once is not None and time.monotonic() - started > self._writing.once:
+            # samples can come faster than they were sampled, and tuning takes time without any
+            gone = max(time.monotonic() - started, self._received / band.sample_rate)
+            if self._writing.once is not None and gone > self._writing.once:
                 return
 
     def _run_step(self, band: TunedBand) -> Iterator[dict[str, Any]]:
