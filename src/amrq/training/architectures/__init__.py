@@ -8,12 +8,11 @@ from torch import nn
 
 from amrq.errors import AmrqError
 from amrq.training import FamilyNetSettings, NetSettings
-from amrq.training.architectures.candidate_phases import CandidatePhasesNet
 from amrq.training.architectures.family_net import FamilyNet
 from amrq.training.architectures.integer_aligner import IntegerPhaseAligner
-from amrq.training.architectures.invariants import InvariantNet
 from amrq.training.architectures.phase_aligned import PhaseAlignedNet, PhaseAligner
 from amrq.training.architectures.symbolwise import SymbolwiseNet
+from amrq.training.architectures.unknown_phase import CandidatePhasesNet, InvariantNet
 from amrq.training.architectures.vgglike import VggLikeNet
 
 __all__ = [
