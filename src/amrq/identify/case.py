@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A look with what it was received as, which families are told by."""
 
+import math
 from functools import cached_property
 
 from amrq.identify.look import EmissionLook
@@ -12,6 +13,9 @@ __all__ = ["Case"]
 _PERHAPS_A_TURN, _A_TURN, _HALF_TURNS = 0.12, 0.2, 0.6
 """Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters perhaps, and at
 least, and at most. Preambles of 8PSK that go to and fro have .15."""
+_SHOWS, _SELDOM = 0.4, 0.5
+"""Mean of the fourth power of turns by eighths, where noise does not hide it; and of that, what preambles have at most.
+"""
 _CLOCK_LINE, _TONES_ALONE = (100.0, 200.0), (1e5, 1e6)
 """Of the clock's line in a flat envelope, minus the logarithm of how likely noise makes it: of symbols; and of a few
 tones without anything beside them, as of music, whose beats have no floor."""
@@ -58,7 +62,7 @@ class Case:
         """
         received, rate = self.received_already(), None
         if received.clear:
-            rate = received.symbol_rate if self._turns() else None
+            rate = received.symbol_rate if self._turns() and not self._turns_seldom() else None
         elif self.has("phase_keying") and self.look.phase_keying.kind == "pi/4-dqpsk":
             rate = self.look.phase_keying.symbol_rate
         if not rate:
@@ -79,6 +83,15 @@ class Case:
         received = self.received_already()
         fourth, square = received.turn
         return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > least)
+
+    def _turns_seldom(self) -> bool:
+        """Return whether 8PSK turns by eighths from one symbol to the next much less often than pi/4-DQPSK does."""
+        received = self.received_already()
+        if received.label != "8PSK" or not math.isfinite(received.es_n0_db):
+            return False
+        # Noise of both symbols is in a turn, and four times as much in its fourth power.
+        due = math.exp(-8 * 10 ** (-received.es_n0_db / 10))
+        return due > _SHOWS and -received.turn[0] < _SELDOM * due
 
     def code(self) -> float:
         """Return how likely a code repeats itself, 0 to 1: of what is phase keying, turns with its data are enough."""

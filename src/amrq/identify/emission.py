@@ -19,8 +19,9 @@ from amrq.identify.look import EmissionLook, IdentifyModels, bins_between
 from amrq.identify.numbers import mirrored
 from amrq.identify.received import BY_PHASES
 from amrq.identify.second_look import drifts, is_doubtful, may_err, of_both_looks, of_halves, refocused
-from amrq.measure import measure_emission, quick_length, steadied
+from amrq.measure import RepeatedSymbols, measure_emission, quick_length, steadied
 from amrq.model import UNKNOWN
+from amrq.protocols import Measure
 
 __all__ = ["family_model", "identify_emission"]
 
@@ -58,6 +59,28 @@ _LEAST_POWER, _MOST_POWER = 1e-20, 1e20
 """Of samples: between these single precision holds it, whatever single samples are."""
 _FLOOR_UNCERTAINTY = 0.025
 """Of the noise density: what is not known of it, 0.1 dB."""
+_OF_SYMBOLS = ("linear", "pi4dqpsk", "oqpsk")
+"""Families whose word may be sent again and again."""
+_OF_TONES = ("fsk2", "fsk4", "fskm")
+"""Families that such a word is taken for, of those whose envelope stays."""
+_KEYED_PHASES = {2: ("BPSK", "pi/2-BPSK"), 4: ("QPSK", ""), 8: ("8PSK", "8PSK"), 16: ("16PSK", "16PSK")}
+"""Names by the number of phases, of points that stay and of those that turn by half of the phases' distance."""
+_VARIES = 0.2
+"""Variation of the envelope that symbols have, and tones, whose phases turn by as even steps, have not."""
+_TURNS_NOT, _TURNS, _TURNS_SURELY = 0.15, 0.25, 0.35
+"""Of the phases' distance: points that turn by less do not turn, by more they turn by half of it; and from where to
+where that is not clear, so that what other evidence says counts."""
+_FEW_SYMBOLS = 10
+"""Symbols of a word, of which fewer fit more than one family."""
+_MOST_PHASES = 8
+"""Of a word that alone proves a linear modulation: on more places of a ring lie also those of sweeps that repeat."""
+_NO_TONES = 0.3
+"""Variation of the envelope from which on staggered symbols are no tones: GMSK, which is the same as such symbols with
+round pulses, has 0.23 in a narrow box at 6 dB."""
+_MOST_OF_LOOK = 0.35
+"""Of the look, that such a word is in, at least: vowels and chords are steady for less."""
+_WORD_SURE = 0.9
+"""Confidence of its symbol rate."""
 
 
 @cache
@@ -173,6 +196,7 @@ def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdenti
     """Return an answer; where it is not sure, the surer one of that and of looks at what the box, or a look, hides."""
     if found.label == _NOISE:
         return found
+    found = _said_again(look, found)
     found = _within_bursts(look, found)
     if not may_err(found):
         return found
@@ -195,6 +219,55 @@ def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdenti
         parts = look.iq[:middle], look.iq[len(look.iq) - middle :]
         found = of_halves(found, [_identified(_look_at(look, part)) for part in parts])
     return found
+
+
+def _said_again(look: EmissionLook, found: EmissionIdentity) -> EmissionIdentity:
+    """Return an answer; where it is not sure of symbols, that of a word that is sent again and again, if any is."""
+    unsure = found.family in (UNKNOWN, *_OF_TONES) or (
+        found.family in _OF_SYMBOLS and (found.label == found.family or found.confidence <= BY_PHASES)
+    )
+    if not unsure or look.envelope < _VARIES or not_learnt(look).intersection(_OF_SYMBOLS):
+        return found
+    word = look.repeated_symbols
+    if word.symbol_rate is None or word.share < _MOST_OF_LOOK:
+        return found
+    family, label = _of_word(word)
+    if found.family != family and not _tells_more(word, found, look.envelope):
+        return found
+    details = dict(found.details) if found.family == family else {}
+    return replace(
+        found,
+        family=family,
+        label=label,
+        reason="named",
+        confidence=BY_PHASES,
+        symbol_rate=word.symbol_rate,
+        families={family: BY_PHASES, UNKNOWN: 1 - BY_PHASES},
+        details=details | {"symbol_rate": Measure(word.symbol_rate, _WORD_SURE)},
+        most=BY_PHASES,
+        alike=(),
+        label_most=BY_PHASES,
+    )
+
+
+def _tells_more(word: RepeatedSymbols, found: EmissionIdentity, envelope: float) -> bool:
+    """Return whether a word tells another family better than what was found."""
+    if word.staggered and found.family not in _OF_SYMBOLS and envelope < _NO_TONES:
+        return False
+    if found.family == UNKNOWN:
+        return word.phases <= _MOST_PHASES
+    half_turns = word.phases <= 4 and _TURNS_NOT < abs(word.turn) * word.phases < _TURNS_SURELY
+    return not half_turns and word.count >= _FEW_SYMBOLS and (word.staggered or found.family not in _OF_TONES)
+
+
+def _of_word(word: RepeatedSymbols) -> tuple[str, str]:
+    """Return the family and the name of the modulation that sends a word."""
+    turns = abs(word.turn) * word.phases > _TURNS
+    if word.staggered:
+        return "oqpsk", "OQPSK"
+    if word.phases == 4 and turns:
+        return "pi4dqpsk", "pi/4-DQPSK"
+    return "linear", _KEYED_PHASES.get(word.phases, ("linear", "linear"))[turns]
 
 
 def _within_bursts(look: EmissionLook, found: EmissionIdentity) -> EmissionIdentity:

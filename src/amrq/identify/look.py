@@ -30,6 +30,7 @@ from amrq.measure import (
     Pulses,
     QuarterTurns,
     RealAxis,
+    RepeatedSymbols,
     Sidebands,
     Spreading,
     SsbMeasures,
@@ -51,6 +52,7 @@ from amrq.measure import (
     measure_pulse,
     measure_quarter_turns,
     measure_real_axis,
+    measure_repeated_symbols,
     measure_sidebands,
     measure_spreading,
     measure_ssb,
@@ -351,6 +353,11 @@ class EmissionLook:
     def spreading(self) -> Spreading:
         """Direct sequences."""
         return measure_spreading(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def repeated_symbols(self) -> RepeatedSymbols:
+        """Symbols of a word that is sent again and again."""
+        return measure_repeated_symbols(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
     def real_axis(self) -> RealAxis:

