@@ -6,12 +6,14 @@ The module is not imported, so that it runs in any environment that has a toolki
 line which toolkits are missing there. Signals are at 10, 20 and 30 dB over noise in their 99 % bandwidth, somewhere in
 a band that is 3 to some 40 times as wide; of four recordings one has an echo, one a mirror image and DC, one 8 bits.
 
-usage: toolkits_signals.py FOLDER [SEED] [TOOLKIT...]   (of liquid-dsp, GNU Radio, CommPy, komm, published, waves)
+Examples:
+  python3 benchmarks/toolkits_signals.py tk
+  python3 benchmarks/toolkits_signals.py tk 3012 published "GNU Radio"
 """
 
+import argparse
 import importlib
 import json
-import sys
 import zlib
 from pathlib import Path
 
@@ -68,14 +70,21 @@ def write(folder: Path, toolkit: str, seed: int = SEED) -> bool:
 
 def main() -> None:
     """Write the recordings of all toolkits that are installed."""
-    words, seed = sys.argv[1:], SEED
-    if len(words) > 1 and words[1].isdigit():
-        seed = int(words.pop(1))
-    if not words or set(words[1:]) - set(TOOLKITS):
-        sys.exit(__doc__)
-    folder = Path(words[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where they are written")
+    parser.add_argument(
+        "words", nargs="*", metavar="SEED|TOOLKIT", help=f"{SEED} and all of {', '.join(TOOLKITS)}"
+    )
+    given = parser.parse_args()
+    folder, words, seed = given.folder, given.words, SEED
+    if words and words[0].isdigit():
+        seed = int(words.pop(0))
+    if unknown := sorted(set(words) - set(TOOLKITS)):
+        parser.error(f"no toolkit here: {', '.join(unknown)}; there are {', '.join(TOOLKITS)}")
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [toolkit for toolkit in words[1:] or TOOLKITS if not write(folder, toolkit, seed)]
+    missing = [toolkit for toolkit in words or TOOLKITS if not write(folder, toolkit, seed)]
     if missing:
         print(f"not installed here: {', '.join(missing)}")
 

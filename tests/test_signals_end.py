@@ -29,7 +29,8 @@ RECORDING = Path(__file__).resolve().parents[1] / "examples" / "recordings" / "g
 @contextlib.contextmanager
 def started(*arguments: object, ready: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start a command, and wait until it is at work: its counters, or another file, are there."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run where it is ignored, as under nohup
+    # The tests may run where it is ignored, as under nohup.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = start_amrq(*arguments, cold=True)  # as a user starts it, to the last of its threads
     signal.signal(signal.SIGHUP, before)
     try:

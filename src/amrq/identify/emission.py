@@ -70,8 +70,8 @@ _VARIES = 0.2
 _TURNS_NOT, _TURNS, _TURNS_SURELY = 0.15, 0.25, 0.35
 """Of the phases' distance: points that turn by less do not turn, by more they turn by half of it; and from where to
 where that is not clear, so that what other evidence says counts."""
-_FEW_SYMBOLS = 10
-"""Symbols of a word, of which fewer fit more than one family."""
+_WORTH_MORE = 35.0
+"""What a word is worth that tells another family than was found: those of six and seven symbols fit more than one."""
 _MOST_PHASES = 8
 """Of a word that alone proves a linear modulation: on more places of a ring lie also those of sweeps that repeat."""
 _NO_TONES = 0.3
@@ -257,7 +257,7 @@ def _tells_more(word: RepeatedSymbols, found: EmissionIdentity, envelope: float)
     if found.family == UNKNOWN:
         return word.phases <= _MOST_PHASES
     half_turns = word.phases <= 4 and _TURNS_NOT < abs(word.turn) * word.phases < _TURNS_SURELY
-    return not half_turns and word.count >= _FEW_SYMBOLS and (word.staggered or found.family not in _OF_TONES)
+    return not half_turns and word.worth > _WORTH_MORE and (word.staggered or found.family not in _OF_TONES)
 
 
 def _of_word(word: RepeatedSymbols) -> tuple[str, str]:
