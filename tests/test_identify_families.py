@@ -428,3 +428,18 @@ def test_looks_that_show_nothing_say_little_against_those_that_do(shown: int, fa
     fields = found.fields(all=True)
     assert fields["family"] == family and fields["confidence"] < 0.85
     assert sum(fields["families"].values()) == pytest.approx(1)
+
+
+def test_a_carrier_whose_phase_wanders_is_one_and_slow_keys_are_none() -> None:
+    rate, count = 8e3, 3200
+    random = rng("wandering carriers")
+    noise = random.standard_normal((2, count, 2)) @ [0.2, 0.2j]
+    wanders = np.cumsum(random.standard_normal(count) * 0.08)
+    slow_keys = np.cumsum(np.repeat(random.integers(4, size=8), 400) * 20 * 2 * np.pi / rate)
+    found = []
+    for phase, some in zip((wanders, slow_keys), noise, strict=True):
+        iq = (np.exp(1j * phase) + some).astype(np.complex64)
+        edges, density = (-1200.0, 1200.0), 10 * np.log10(0.08 / rate)
+        found.append(identify_emission(iq, rate, density, edges, 16.0))
+    assert found[0].label == "carrier" and 0.6 < found[0].confidence < 0.75
+    assert found[1].label != "carrier"

@@ -255,7 +255,9 @@ def _tells_more(word: RepeatedSymbols, found: EmissionIdentity, envelope: float)
     if word.staggered and found.family not in _OF_SYMBOLS and envelope < _NO_TONES:
         return False
     if found.family == UNKNOWN:
-        return word.phases <= _MOST_PHASES
+        others = {name: share for name, share in found.families.items() if name != UNKNOWN}
+        thought_of = max(others, key=lambda name: others[name], default="") in _OF_SYMBOLS
+        return word.phases <= _MOST_PHASES and (thought_of or word.worth > _WORTH_MORE)
     half_turns = word.phases <= 4 and _TURNS_NOT < abs(word.turn) * word.phases < _TURNS_SURELY
     return not half_turns and word.worth > _WORTH_MORE and (word.staggered or found.family not in _OF_TONES)
 

@@ -8,10 +8,10 @@ edges of a burst are like sidebands. Where measures do not tell which it is, no 
 
 from amrq.identify.case import Case
 from amrq.identify.frequency_keys import is_usual, round_turns
-from amrq.identify.numbers import hand_keyed, like_mode_s, switched
+from amrq.identify.numbers import hand_keyed, like_mode_s, switched, toned
 from amrq.identify.weights import ramp
 
-__all__ = ["most_of_alike"]
+__all__ = ["most_of_alike", "wanders"]
 
 _UNTOLD = 0.85
 """How sure a family is where it may be another one of the same kind."""
@@ -45,6 +45,10 @@ them may be seldom."""
 _MISSING, _SLOW_KEYS = (0.0, 0.4), 0.2
 """Share of a line that is missing in one place, from which on it may be one of several tones, and is one; and how sure
 a carrier is then."""
+_AS_NOISE, _ACROSS, _SEEN_POWER = (3.4, 4.2), (0.5, 0.8), (3.0, 5.0)
+_MOSTLY_LINE, _STAYS = (0.65, 0.8), (0.1, 0.16)
+"""Of a line that wanders: where half of the power of its sidebands is, how far in quadrature they are, how far they
+stand out; its share of the power, and variation of its envelope."""
 _NO_LINE, _SQUARED = 0.1, 100.0
 """Share of a line where there is none, and of the square's line over the floor where there is one."""
 _HELD_POINT = 0.1
@@ -187,7 +191,22 @@ def _is_aside(case: Case) -> bool:
 def _moved(case: Case) -> float:
     """Return how clearly a line that is not keyed on and off does not stay in one place, 0 to 1: slow keys."""
     missing = ramp(case.look.steady.missing, *_MISSING)
-    return missing * (1 - max(switched(case), hand_keyed(case))) if missing else 0.0
+    return missing * (1 - max(switched(case), hand_keyed(case), wanders(case))) if missing else 0.0
+
+
+def wanders(case: Case) -> float:
+    """Return how clearly a line has nothing beside it but what an oscillator's noise makes of it, 0 to 1.
+
+    The sidebands of a phase that wanders are in quadrature, and fall by the square of their distance: half of their
+    power is within twice the distance from which on they are seen. Audio begins farther away, and slow keys end nearer.
+    """
+    line, beside = case.look.line, case.look.sidebands
+    if not line.power > 0 or not beside.followed > 0 or beside.tone_depth > 0:
+        return 0.0
+    near = 1 - ramp(beside.middle / beside.followed, *_AS_NOISE)
+    across = ramp(-beside.symmetry, *_ACROSS) * ramp(beside.power, *_SEEN_POWER)
+    found = near * across * ramp(line.share, *_MOSTLY_LINE) * (1 - ramp(case.look.envelope, *_STAYS))
+    return found * (1 - toned(case)) if found else 0.0  # a tone squelch alone
 
 
 def _is_bipolar(case: Case) -> bool:

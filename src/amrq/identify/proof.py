@@ -21,7 +21,7 @@ from amrq.identify.frequency_keys import (
     waved,
     wide_message,
 )
-from amrq.identify.look_alikes import most_of_alike
+from amrq.identify.look_alikes import most_of_alike, wanders
 from amrq.identify.numbers import (
     NUMBERS,
     alone,
@@ -158,7 +158,7 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in _FEW_LEVELS:
         against = max(against, message)
     if name == "carrier":
-        against = max(against, lopsided(case), angled(case), fast_keyed(case))
+        against = max(against, lopsided(case), angled(case) * (1 - wanders(case)), fast_keyed(case))
     if name == "am":
         against = max(fast_keyed(case), (1 - mirrored(case)) * max(lopsided(case), angled(case)))
         against *= 1 - message
@@ -413,7 +413,7 @@ def _spread(case: Case) -> float:
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {
-    "carrier": lambda case: max(switched(case), hand_keyed(case), _ALONE * alone(case)),
+    "carrier": lambda case: max(switched(case), hand_keyed(case), _ALONE * max(alone(case), wanders(case))),
     "am": lambda case: max(mirrored(case), _WEAK_PROOF * _message(case)),
     "ssb": lambda case: 0.0,
     "fm": _fm,
