@@ -382,3 +382,14 @@ def test_side_lobes_of_a_cut_filter_are_no_carriers() -> None:
     alone, _ = _side_by_side(1, 2.0, random)
     iq = alone + 0.3 * wide + random.standard_normal((SAMPLES, 2)) @ [3e-3, 3e-3j]
     assert measure_keyed_carriers(iq.astype(np.complex64), 64e3, width).confidence < 0.1
+
+
+@pytest.mark.parametrize("times", [4, 12])
+def test_a_pulse_of_noise_that_is_sent_at_uneven_times_is_no_sure_prefix(times: int) -> None:
+    random = rng("pulses of noise", times)
+    pulse = random.standard_normal((800, 2)) @ [1, 1j]
+    for gaps in ((240, 300, 266), (800, 1000, 888)):
+        iq = np.concatenate([np.append(pulse, np.zeros(gaps[number % 3])) for number in range(times)])
+        iq = iq + random.standard_normal((len(iq), 2)) @ [0.1, 0.1j]
+        found = measure_subcarriers(np.repeat(iq, 2).astype(np.complex64), 2.0, 0.9, 32768.0)
+        assert found.confidence < (0.86 if times == 4 else 0.5)

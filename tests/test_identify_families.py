@@ -443,3 +443,18 @@ def test_a_carrier_whose_phase_wanders_is_one_and_slow_keys_are_none() -> None:
         found.append(identify_emission(iq, rate, density, edges, 16.0))
     assert found[0].label == "carrier" and 0.6 < found[0].confidence < 0.75
     assert found[1].label != "carrier"
+
+
+def test_bursts_are_no_noise_where_the_floor_is_that_of_bursts_and_pauses() -> None:
+    """A detector that sees no pause between short bursts takes their mean power for the noise's."""
+    rate, width, random = 40e3, 12e3, rng("bursts and a wrong floor")
+    turns = np.repeat(random.choice([-1.0, 1.0], 1200), 5) / 20  # MSK of 8 kBd
+    noise = random.standard_normal((6000, 2)) @ [0.3, 0.3j]
+    on = np.arange(6000) % 1500 < 450
+    sent = (on * np.exp(2j * np.pi * np.cumsum(turns)) + noise).astype(np.complex64)
+    inside = np.abs(np.fft.fftfreq(6000, 1 / rate)) < width / 2
+    floor = 10 * np.log10(np.mean(np.abs(np.fft.fft(sent)[inside]) ** 2) / 6000 / rate)
+    found = identify_emission(sent, rate, floor, (-width / 2, width / 2), 2.0)
+    assert found.family == "fsk2"
+    alone = identify_emission(noise.astype(np.complex64), rate, 10 * np.log10(0.18 / rate), (-6e3, 6e3), 2.0)
+    assert alone.family in ("noise", "unknown")

@@ -19,7 +19,7 @@ from amrq.identify.look import EmissionLook, IdentifyModels, bins_between
 from amrq.identify.numbers import mirrored
 from amrq.identify.received import BY_PHASES
 from amrq.identify.second_look import drifts, is_doubtful, may_err, of_both_looks, of_halves, refocused
-from amrq.measure import RepeatedSymbols, measure_emission, quick_length, steadied
+from amrq.measure import RepeatedSymbols, measure_emission, median, quick_length, steadied
 from amrq.model import UNKNOWN
 from amrq.protocols import Measure
 
@@ -57,6 +57,10 @@ _TOO_HIGH = 1 / 3
 """Of a noise floor that is told: with less power than that the floor is wrong."""
 _LEAST_POWER, _MOST_POWER = 1e-20, 1e20
 """Of samples: between these single precision holds it, whatever single samples are."""
+_PIECE, _FEWEST_PIECES, _QUIETEST, _BURSTS = 32, 8, 0.775, 5.0
+"""Samples at the rate of the bandwidth whose mean power is compared, and how many such pieces at least; what the lowest
+quarter of them has of the mean in noise; and how far bursts stand out of most pieces: noise has 1.7 at most, and 3.8
+where a gain changes."""
 _FLOOR_UNCERTAINTY = 0.025
 """Of the noise density: what is not known of it, 0.1 dB."""
 _OF_SYMBOLS = ("linear", "pi4dqpsk", "oqpsk")
@@ -167,7 +171,14 @@ def identify_emission(
         received if received[0] is not iq else None,
         spectrum,
     )
-    found = _looked_twice(look, _identified(look))
+    found = _identified(look)
+    if noise_density is not None and found.says_little:
+        quiet = _quiet_density(look)
+        if quiet is not None:  # the floor that was told is that of bursts and pauses together
+            look = replace(look, noise_density=quiet, snr_db=None)
+            look = _look_at(look, look.iq)
+            found = _identified(look)
+    found = _looked_twice(look, found)
     if found.label == "carrier" or look.bandwidth <= _NARROW_BOX:
         found = replace(found, steady=look.steady)
     if found.label == "carrier" and look.steady.moves:
@@ -331,6 +342,32 @@ def _is_too_high(floor: float, densities: NDArray[np.float64]) -> bool:
         return False
     most = float(densities.mean()) * (1 + _DEVIATIONS / math.sqrt(len(densities)))
     return most < _TOO_HIGH * floor
+
+
+def _quiet_density(look: EmissionLook) -> float | None:
+    """Return the noise density in the pauses of what comes in bursts; None where the power is as steady as noise's."""
+    count = len(look.iq)
+    bins = bins_between(count, look.sample_rate, *look.inside())
+    if len(bins) < _FEWEST_PIECES * _PIECE:
+        return None
+    spectrum = look.spectrum[bins]
+    lines = spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2
+    whole = float(lines.sum())
+    if not whole > 0:
+        return None
+    # At the rate of the bandwidth samples of noise are independent, of noise through a filter of so many one.
+    alike = len(lines) * float(lines @ lines) / (2 * whole**2)
+    piece = round(_PIECE * max(alike, 1.0))
+    inside = fft.ifft(spectrum)
+    power = inside.real.astype(np.float64) ** 2 + inside.imag.astype(np.float64) ** 2
+    if len(power) < _FEWEST_PIECES * piece:
+        return None
+    pieces = power[: len(power) // piece * piece].reshape(-1, piece).mean(axis=1)
+    low = float(np.sort(pieces)[: len(pieces) // 4].mean()) / _QUIETEST
+    high = float(pieces.max())
+    if not (low > 0 and high > _BURSTS * median(pieces) and high > _BURSTS * low):
+        return None
+    return low * len(bins) / (count * look.sample_rate)
 
 
 def _find_noise(look: EmissionLook) -> EmissionIdentity | None:

@@ -55,6 +55,16 @@ _ONE_PREFIX = 1.15
 _Samples = NDArray[np.complex64]
 
 
+_AGAIN, _TIMES_AGAIN = 0.6, 2.0
+"""Of the likeness a lag later, that of a pulse two lags later; and how many lags there are to look at, at least."""
+_PAUSE_PARTS, _PAUSES = 16, (0.2, 0.6, 9.0)
+"""Parts of a symbol whose powers are compared; of the largest, what pauses have at most, which chance makes of few
+samples, and more of many, less so much over the root of their number."""
+_SEEN_OFTEN, _MOST_ONCE = 3.0, 0.85
+"""Symbols in a look, of which more say that a prefix is one; and confidence of one that is seen once or twice, at most:
+a pulse that is sent twice is the same."""
+
+
 @dataclass(frozen=True)
 class Subcarriers:
     """What was measured of OFDM; None where the samples do not carry it.
@@ -117,6 +127,9 @@ def measure_subcarriers(
         return found
     times = wide.rate / band.rate
     spacing = wide.rate / _lag_of_training(wide, band.first, training, times)
+    begin = max(0, round((band.first + training.start) * times))
+    if _has_pauses(wide.iq[begin : begin + round(2 * training.lag * times)], training.lag * times):
+        return found
     confidence = _RIGHT * min(1.0, max(0.0, (training.alike - _LEAST_ALIKE) / (_ALL_ALIKE - _LEAST_ALIKE)))
     if found.spacing is not None and abs(found.spacing / spacing - 1) < _SAME:
         return replace(found, confidence=max(found.confidence, confidence))
@@ -135,15 +148,18 @@ def _by_prefix(band: FlatBand, wide: Band, shape: tuple[float, float], sample_ra
     lag = _exact(wide, best, wide.rate / band.rate)
     period = best.period * wide.rate / band.rate
     spacing = wide.rate / lag
+    if _comes_again(wide, lag, period) or _has_pauses(wide.iq, period):
+        return Subcarriers(clear=best.clear)
     symbols = (len(band.iq) - best.lag) / best.period
     told = symbols > _ONE_PREFIX
+    sure = logistic(_odds(best, symbols, _alike(wide.iq, round(lag), period), *shape))
     return Subcarriers(
         spacing=spacing,
         prefix=max(0.0, period / lag - 1) if told else None,
         symbol_rate=wide.rate / period if told else None,
         occupied=_occupied(wide.spectrum, sample_rate, spacing, wide.width),
         clear=best.clear,
-        confidence=logistic(_odds(best, symbols, _alike(wide.iq, round(lag), period), *shape)),
+        confidence=min(sure, 1.0 if symbols > _SEEN_OFTEN else _MOST_ONCE),
     )
 
 
@@ -157,6 +173,29 @@ def _exact(band: Band, place: PrefixPlace, times: float) -> float:
     room = left > 0.3 * (period - lag)
     soft = _SOFT * band.scale
     return float(fine[int(np.argmax(np.where(room, between / np.maximum(left + soft, 1e-9), 0)))])
+
+
+def _comes_again(band: Band, lag: float, period: float) -> bool:
+    """Return whether samples are alike two lags later, too: a pulse that is sent again and again, and no prefix."""
+    inside = _in_prefix(band.iq, round(lag), period, max(1.0, period - lag) + _BESIDE * band.scale)
+    count = len(band.iq) - round(2 * lag)
+    if count < _TIMES_AGAIN * lag:
+        return False
+    here = np.conj(band.iq[:count] * inside[:count])
+    once, twice = (abs(complex(band.iq[late : late + count] @ here)) for late in (round(lag), round(2 * lag)))
+    return twice > _AGAIN * once
+
+
+def _has_pauses(iq: _Samples, period: float) -> bool:
+    """Return whether the power pauses once a period: pulses do, and a symbol of OFDM does not."""
+    if len(iq) < _PAUSE_PARTS * 4 or period < _PAUSE_PARTS:
+        return False
+    place = np.floor(np.arange(len(iq)) * (_PAUSE_PARTS / period)).astype(np.int64) % _PAUSE_PARTS
+    folded = np.bincount(place, powers(iq), _PAUSE_PARTS) / np.maximum(
+        np.bincount(place, minlength=_PAUSE_PARTS), 1
+    )
+    least = max(_PAUSES[0], _PAUSES[1] - _PAUSES[2] / math.sqrt(len(iq) / _PAUSE_PARTS))
+    return float(folded.min()) < least * float(folded.max())
 
 
 def _lag_of_training(band: Band, first: int, training: TrainingSymbols, times: float) -> float:
