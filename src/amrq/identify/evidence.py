@@ -17,7 +17,6 @@ import numpy as np
 from amrq.identify.case import Case
 from amrq.identify.frequency_keys import levels_of, opened, round_turns
 from amrq.identify.look import EmissionLook
-from amrq.identify.look_alikes import wanders
 from amrq.identify.numbers import (
     NUMBERS,
     alone,
@@ -277,7 +276,7 @@ def _seek_line(case: Case, score: dict[str, float], measured: dict[str, float]) 
     best = max(score, key=lambda name: score[name])
     if best not in _LIKE_LINE or "carrier" not in score:
         return
-    found = max(alone(case), _WANDERS * wanders(case))
+    found = alone(case)
     if found > 0:
         measured["carrier"] = _MOST_EVIDENCE * found
         odds = _MOST_EVIDENCE * (2 * found - 1) - _beyond("carrier", case.look.bandwidth)
@@ -318,8 +317,6 @@ _CARRIERS_VARY, _CARRIERS_LINE = (0.65, 1.25), 0.45
 more; and share of a line that keys on and off leave, and carriers do not."""
 _LIKE_LINE = ("carrier", "am", "ssb", "fm", UNKNOWN)
 """Families that a line alone is taken for."""
-_WANDERS = 0.8
-"""How sure a line that wanders is a carrier."""
 _ON_ONE_AXIS = ("linear", "oqpsk", "pi4dqpsk", "dsss", "ofdm", UNKNOWN)
 """Families that AM of a wide message, or without a carrier, is taken for."""
 _LIKE_CHIPS = ("linear", "oqpsk", "pi4dqpsk")

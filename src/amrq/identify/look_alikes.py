@@ -45,7 +45,7 @@ them may be seldom."""
 _MISSING, _SLOW_KEYS = (0.0, 0.4), 0.2
 """Share of a line that is missing in one place, from which on it may be one of several tones, and is one; and how sure
 a carrier is then."""
-_AS_NOISE, _ACROSS, _SEEN_POWER = (3.4, 4.2), (0.5, 0.8), (3.0, 5.0)
+_AS_NOISE, _ACROSS, _SEEN_POWER = (2.6, 3.3), (0.5, 0.8), (3.0, 5.0)
 _MOSTLY_LINE, _STAYS = (0.65, 0.8), (0.1, 0.16)
 """Of a line that wanders: where half of the power of its sidebands is, how far in quadrature they are, how far they
 stand out; its share of the power, and variation of its envelope."""

@@ -2,7 +2,7 @@
 """An emission received as a linear modulation: its symbol rate, what the classifier and its checker say, its turns."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -75,6 +75,9 @@ _VARIES = 0.2
 _NO_TURN = 0.02
 """Cycles a symbol that the line of what turns may be off."""
 
+_Naming = Callable[[NDArray[np.complex64], float], str]
+"""Names PSK by the directions of its symbols, complex64 [n], and the noise in them."""
+
 
 @dataclass(frozen=True)
 class ReceivedLinear:
@@ -124,7 +127,15 @@ class ReceivedLinear:
         not keep to that, nor what an equaliser makes of them; that symbols lie on a ring, and on how many places of it,
         shows all the same.
         """
-        return "" if self.whole is None else _phases_named(self.whole, self.es_n0_db)
+        return self.by_lines or self._of_symbols(_named_in_blocks)
+
+    @cached_property
+    def by_lines(self) -> str:
+        """The same by the lines of all symbols: those of a part of them alone may be chips, or a leader's."""
+        return self._of_symbols(_named_by_lines)
+
+    def _of_symbols(self, named: _Naming) -> str:
+        return "" if self.whole is None else _phases_named(self.whole, self.es_n0_db, named)
 
     @property
     def clear(self) -> bool:
@@ -191,9 +202,9 @@ def _tried(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
 
 def _named_by_phases(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
     """Return what was received; where it has no name, with that by its phases. Frequency keying gets none."""
-    if found.label or look.envelope < _VARIES or not found.by_phases:
+    if found.label or look.envelope < _VARIES or not found.by_lines:
         return found
-    return replace(found, label=found.by_phases, reason="named", confidence=BY_PHASES, most=BY_PHASES)
+    return replace(found, label=found.by_lines, reason="named", confidence=BY_PHASES, most=BY_PHASES)
 
 
 def _is_possible(look: EmissionLook, symbol_rate: float) -> bool:
@@ -273,7 +284,7 @@ def _turned(known: ReceivedLinear, found: Identification, options: IdentifyOptio
     return "pi/2-BPSK" if (reason, label) == ("named", "BPSK") else ""
 
 
-def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float) -> str:
+def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float, named: _Naming) -> str:
     """Return the name of PSK whose symbols these are; empty where they lie on no ring, or no number of phases is clear.
 
     A power of M of points of M phases is one point. With the noise that was measured, its symbols' directions have a
@@ -284,7 +295,8 @@ def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float) -> str:
     >>> rng = np.random.default_rng(1)
     >>> noise = 0.1 * rng.standard_normal((2, 800)).view(np.complex128).reshape(2, 400)
     >>> eight = np.exp(2j * np.pi * rng.integers(8, size=400) / 8)
-    >>> [_phases_named(sent.astype(np.complex64), 17.0) for sent in (eight + noise[0], 1 + eight + noise[1])]
+    >>> both = [one.astype(np.complex64) for one in (eight + noise[0], 1 + eight + noise[1])]
+    >>> [_phases_named(one, 17.0, _named_by_lines) for one in both]
     ['8PSK', '']
     """
     symbols = with_data(symbols[np.abs(symbols) > 0]).ravel()  # without NaN, too
@@ -298,7 +310,7 @@ def _phases_named(symbols: NDArray[np.complex64], es_n0_db: float) -> str:
     if spread > 2 - 1 / (1 + noise) ** 2 + _OFF_A_RING:
         return ""
     directions = symbols / np.sqrt(power).astype(np.float32)
-    return _named_by_lines(directions, noise) or _named_in_blocks(directions, noise)
+    return named(directions, noise)
 
 
 def _named_by_lines(directions: NDArray[np.complex64], noise: float) -> str:
