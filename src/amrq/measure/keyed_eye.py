@@ -202,7 +202,7 @@ def _line_at(values: _Reals, turn: float) -> complex:
     """Return the sum of values that are turned back by so many radians a value.
 
     >>> values = np.cos(0.3 * np.arange(100.0))
-    >>> abs(_line_at(values, 0.3) - np.sum(values * np.exp(-0.3j * np.arange(100)))) < 1e-9
+    >>> bool(abs(_line_at(values, 0.3) - np.sum(values * np.exp(-0.3j * np.arange(100)))) < 1e-9)
     True
     """
     # Turns, which take time, are products of a few.

@@ -276,8 +276,8 @@ def levels_of_word(means: _Reals) -> float:
         if math.isfinite(left):
             left *= math.sqrt(count / free)
             found = level_likelihood(left, numbers, order, parameters) - smooth
-            changes = np.count_nonzero(numbers != np.append(numbers[-1:], numbers[:-1])) / count
-            best = max(best, found * changes * free / count if found > 0 else found)
+            changes = int(np.count_nonzero(numbers != np.append(numbers[-1:], numbers[:-1]))) / count
+            best = max(best, float(found * changes * free / count if found > 0 else found))
     return best
 
 
