@@ -93,6 +93,12 @@ def test_any_samples_are_taken(count: int, level: float) -> None:
     assert measure_repeated_symbols(iq.astype(np.complex64), RATE).symbol_rate is None
 
 
+def test_nothing_within_the_band_is_no_word_and_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    beside = np.tile([1, -1], 4096).astype(np.complex64)  # at half of the sample rate
+    assert measure_repeated_symbols(beside, RATE, RATE / 20).symbol_rate is None
+    assert not recwarn.list
+
+
 def test_a_sample_rate_that_is_none_is_refused() -> None:
     with pytest.raises(AmrqError):
         measure_repeated_symbols(np.ones(100, np.complex64), 0.0)

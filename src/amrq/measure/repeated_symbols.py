@@ -171,6 +171,7 @@ def measure_repeated_symbols(
 
 
 def _is_clear(fit: _Fit) -> bool:
+    """Return whether a fit is too good for chance."""
     return fit.worth > _WORTH and fit.error < _MOST_ERROR
 
 
@@ -250,6 +251,8 @@ def _period(power: NDArray[np.float32], shortest: float, longest: float) -> floa
     if last < shortest + 4:
         return None
     alike = np.abs(np.asarray(fft.ifft(power.astype(np.complex64)))[: last + 2]).astype(np.float64)
+    if not alike[0] > 0:  # nothing within the band
+        return None
     alike /= alike[0]
     begin = max(int(shortest), 2)
     tops = np.flatnonzero((alike[1:-1] > alike[:-2]) & (alike[1:-1] >= alike[2:])) + 1
@@ -351,6 +354,7 @@ class _Lines(NamedTuple):
 
 
 def _standing_out(word: _Word) -> _Lines | None:
+    """Return which of a word's lines stand out of the weakest; None where none does."""
     power = np.square(np.abs(word.lines))
     noise = float(np.sort(power)[: max(3, int(_LINES_NOISE * len(power)))].mean())
     above = np.cumsum(np.maximum(power - 2 * noise, 0))
@@ -370,7 +374,7 @@ def _fits(word: _Word, lines: _Lines, count: int) -> Iterator[_Fit]:
     mean = power.mean(axis=-1)
     uneven = power.var(axis=-1) / np.maximum(np.square(mean), 1e-60)
     pulse, step = np.unravel_index(int(np.argmin(uneven)), uneven.shape)
-    if uneven[pulse, step] < _UNEVEN:
+    if uneven[pulse, step] < _UNEVEN and mean[pulse, step] > 0:
         own = points[pulse, step] / math.sqrt(mean[pulse, step])
         if not _held(own):
             yield from _on_ring(own, lines)
